@@ -1,0 +1,183 @@
+//! What the recorder and the rest of the branch say to each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::UnixMillis,
+    id::{CallId, ParticipantId, RecordingId, VisitId},
+    media::MediaKind,
+    timeline::TimelineKind,
+};
+
+/// What a recording is opened with; written into the manifest as is, so no personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingMeta {
+    /// The recording's own id.
+    pub recording: RecordingId,
+    /// The visit it belongs to.
+    pub visit: VisitId,
+    /// The call it records.
+    pub call: CallId,
+    /// Wall-clock time at which the call began.
+    pub started: UnixMillis,
+    /// The journey and its version, e.g. `demo-loan@1`.
+    pub journey: String,
+    /// Who takes part.
+    pub participants: Vec<RecordedParticipant>,
+}
+
+/// A participant as a recording names one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecordedParticipant {
+    /// The participant's id in the call.
+    pub id: ParticipantId,
+    /// `customer` or `staff`.
+    pub role: String,
+}
+
+/// A sealed object that is not media: a still, a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ArtifactRef {
+    /// Name within the recording, e.g. `sign.png`.
+    pub name: String,
+    /// SHA-256 of the plaintext, hex.
+    pub sha256: String,
+}
+
+/// One of the two stores.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreId {
+    /// The first store.
+    A,
+    /// The second store.
+    B,
+}
+
+/// What the recorder tells the branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecorderEvent {
+    /// The first media segment is durable in both stores (or in one, where policy allows one):
+    /// business steps may open.
+    FirstSegmentDurable {
+        /// Which recording.
+        recording: RecordingId,
+    },
+    /// A store refuses or loses writes. The other carries on.
+    StoreDegraded {
+        /// Which store.
+        store: StoreId,
+        /// What the system said, without paths.
+        reason: String,
+    },
+    /// A degraded store has caught up with everything it missed.
+    StoreRecovered {
+        /// Which store.
+        store: StoreId,
+    },
+    /// Nothing can be recorded any more (both stores failing, or an internal error).
+    Failed {
+        /// Which recording.
+        recording: RecordingId,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Media is missing and this is on the gap ledger.
+    Gap {
+        /// Which recording.
+        recording: RecordingId,
+        /// Whose media.
+        participant: ParticipantId,
+        /// Sound or picture.
+        kind: MediaKind,
+        /// How long.
+        millis: u64,
+    },
+    /// The manifest is signed and durable.
+    Sealed {
+        /// Which recording.
+        recording: RecordingId,
+        /// SHA-256 of the manifest, hex.
+        manifest_sha256: String,
+    },
+}
+
+/// A line of the auditor's list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecordingSummary {
+    /// The recording.
+    pub recording: RecordingId,
+    /// The visit it belongs to.
+    pub visit: VisitId,
+    /// When the call began.
+    pub started: UnixMillis,
+    /// How long it lasted.
+    pub duration_ms: u64,
+    /// `sealed` (closed in order), `recovered` (sealed after a crash, with the loss declared).
+    pub state: String,
+    /// How much media is missing in all, by the gap ledger.
+    pub gap_ms: u64,
+}
+
+/// What a replay shows beside the media.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReplayView {
+    /// The line of the list.
+    pub summary: RecordingSummary,
+    /// One entry per recorded participant that sent media.
+    pub tracks: Vec<ReplayTrack>,
+    /// Events by offset from the start of the recording.
+    pub timeline: Vec<ReplayEvent>,
+    /// Gaps by offset from the start of the recording.
+    pub gaps: Vec<ReplayGap>,
+}
+
+/// One participant's media in a replay: audio and video in one HLS playlist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReplayTrack {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// `customer` or `staff`.
+    pub role: String,
+    /// Offset of the playlist's first sample from the start of the recording.
+    pub start_ms: u64,
+    /// Length of the playlist.
+    pub duration_ms: u64,
+}
+
+/// A timeline event as replayed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReplayEvent {
+    /// Offset from the start of the recording.
+    pub offset_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: TimelineKind,
+}
+
+/// A gap as replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReplayGap {
+    /// Offset from the start of the recording.
+    pub offset_ms: u64,
+    /// How long.
+    pub duration_ms: u64,
+    /// Whose media.
+    pub participant: ParticipantId,
+    /// Sound or picture.
+    pub kind: MediaKind,
+    /// Why, e.g. `loss`, `reconnect`, `overflow`, `crash`.
+    pub cause: String,
+}

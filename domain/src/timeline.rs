@@ -1,0 +1,83 @@
+//! What happens in a visit, placed on the recording's timeline (节点打点). The recorder writes
+//! these into the signed manifest; none of them may carry personal data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{clock::Mono, id::UserId, kyc::KycVerdict, recording::ArtifactRef};
+
+/// One event, at a point of the server's monotonic timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimelineEvent {
+    /// When it happened.
+    pub at: Mono,
+    /// What happened.
+    pub kind: TimelineKind,
+}
+
+/// The kinds of events. Serialised as `{"type": "...", ...}` in manifests and over the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TimelineKind {
+    /// The customer gave or refused a consent.
+    Consent {
+        /// `recording` or `face`.
+        subject: String,
+        /// Version of the text that was shown.
+        text_version: String,
+        /// SHA-256 of the text that was shown, hex.
+        text_sha256: String,
+        /// Given or refused.
+        granted: bool,
+    },
+    /// A liveness check began.
+    KycStarted {
+        /// From 1.
+        attempt: u32,
+    },
+    /// A liveness check ended.
+    KycVerdict {
+        /// From 1.
+        attempt: u32,
+        /// With everything it rests on.
+        verdict: KycVerdict,
+    },
+    /// A staff member took the visit.
+    StaffJoined {
+        /// Who.
+        staff: UserId,
+    },
+    /// A journey step was opened.
+    StepOpened {
+        /// The step's id within the journey.
+        step: String,
+    },
+    /// A journey step was completed.
+    StepCompleted {
+        /// The step's id within the journey.
+        step: String,
+        /// What came of it: `shown`, `read`, `yes`, `no`, `captured`, `signed`.
+        outcome: String,
+        /// A picture or signature that belongs to it, sealed beside the media.
+        artifact: Option<ArtifactRef>,
+    },
+    /// A party's media connection went away and may come back.
+    ConnectionLost {
+        /// `customer` or `staff`.
+        party: String,
+    },
+    /// A party's media connection came back.
+    ConnectionRestored {
+        /// `customer` or `staff`.
+        party: String,
+    },
+    /// Something that staff had to be told of.
+    Alarm {
+        /// e.g. `store_degraded`.
+        code: String,
+    },
+    /// The visit was closed.
+    Closed {
+        /// `completed`, `declined`, `abandoned` or `interrupted`.
+        outcome: String,
+    },
+}

@@ -1,0 +1,157 @@
+//! What the branch needs from the other parts of the program. `vbranch` plugs the real media
+//! plane, recorder and KYC engine in here; this crate knows none of them.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use vbranch_domain::{
+    CallId, Mono, ParticipantId, RecordingId, UserId,
+    kyc::KycEvent,
+    recording::{
+        ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
+        ReplayView, StoreId,
+    },
+    timeline::TimelineEvent,
+};
+
+/// Calls and their peers.
+#[async_trait]
+pub trait MediaPlane: Send + Sync {
+    /// Joins `participant` to `call` (making the call if it is new): takes the SDP offer, gives
+    /// the answer. A participant that joins again replaces its former connection.
+    async fn join(
+        &self,
+        call: CallId,
+        participant: ParticipantId,
+        offer: String,
+    ) -> Result<String, MediaError>;
+
+    /// Drops the participant's connection.
+    async fn leave(&self, call: CallId, participant: ParticipantId);
+
+    /// Ends the call and every connection in it.
+    async fn end(&self, call: CallId);
+}
+
+/// Why a peer could not join.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// The offer is not SDP that we can read.
+    #[error("the offer could not be read: {0}")]
+    BadSdp(String),
+    /// The offer has no H.264 constrained baseline, or no Opus.
+    #[error("no common codec: {0}")]
+    CodecNotAgreed(String),
+    /// The media plane is full or stopping.
+    #[error("the media plane is not available")]
+    Unavailable,
+}
+
+/// The encrypted dual recorder.
+#[async_trait]
+pub trait RecorderPort: Send + Sync {
+    /// Opens a recording and attaches it to the call's media, from the first packet on.
+    async fn open(&self, meta: RecordingMeta, at: Mono) -> Result<(), RecorderError>;
+    /// Names a participant that came in after the recording was opened.
+    async fn add_participant(&self, recording: RecordingId, who: RecordedParticipant);
+    /// Places an event on the timeline. Never fails towards the visit: what cannot be written
+    /// comes back as [`RecorderEvent::Failed`].
+    async fn mark(&self, recording: RecordingId, event: TimelineEvent);
+    /// Seals a picture beside the media; durable when this returns.
+    async fn put_artifact(
+        &self,
+        recording: RecordingId,
+        name: String,
+        bytes: Bytes,
+    ) -> Result<ArtifactRef, RecorderError>;
+    /// Ends and seals the recording. Calling it again does nothing.
+    async fn close(&self, recording: RecordingId, at: Mono);
+    /// Whether each store is taking writes.
+    fn store_ok(&self, store: StoreId) -> bool;
+
+    /// Sealed recordings, newest first.
+    async fn list(&self) -> Result<Vec<RecordingSummary>, RecorderError>;
+    /// What a replay of it shows.
+    async fn view(&self, recording: RecordingId) -> Result<ReplayView, RecorderError>;
+    /// HLS playlist whose URIs are `init-{n}.mp4` and `segment-{n}.m4s`.
+    async fn playlist(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+    ) -> Result<String, RecorderError>;
+    /// The n-th init section, decrypted.
+    async fn init_section(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        n: u32,
+    ) -> Result<Bytes, RecorderError>;
+    /// The n-th segment, decrypted.
+    async fn segment(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        n: u32,
+    ) -> Result<Bytes, RecorderError>;
+    /// Puts a replay on the evidence log; durable when this returns.
+    async fn log_replay(
+        &self,
+        recording: RecordingId,
+        by: UserId,
+        reason: String,
+    ) -> Result<(), RecorderError>;
+}
+
+/// Why the recorder refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecorderError {
+    /// No such recording, participant, segment.
+    #[error("not found")]
+    NotFound,
+    /// The stored bytes do not verify.
+    #[error("the recording is damaged: {0}")]
+    Damaged(String),
+    /// The stores cannot be written or read.
+    #[error("the recorder is not available: {0}")]
+    Unavailable(String),
+}
+
+/// Liveness checks.
+#[async_trait]
+pub trait KycPort: Send + Sync {
+    /// Starts a check on the customer's video. Events come back as [`PortEvent::Kyc`].
+    async fn begin(&self, call: CallId, customer: ParticipantId);
+    /// Stops a running check without a verdict.
+    async fn cancel(&self, call: CallId, customer: ParticipantId);
+    /// Whether models are loaded; where they are not, customers are referred to staff.
+    fn available(&self) -> bool;
+}
+
+/// What the other parts tell the branch, through one bounded queue given to it at start.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PortEvent {
+    /// A participant's media connection is up (ICE and DTLS done).
+    MediaConnected {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// A participant's media connection is gone.
+    MediaDisconnected {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// From the recorder.
+    Recorder(RecorderEvent),
+    /// From a liveness check.
+    Kyc {
+        /// In which call.
+        call: CallId,
+        /// Whose check.
+        participant: ParticipantId,
+        /// What happened.
+        event: KycEvent,
+    },
+}
