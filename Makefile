@@ -1,0 +1,31 @@
+# Two commands are all a newcomer needs: `make run` and `make test`.
+# Both set up what is missing and are quick the second time.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build e2e fmt clean-data
+
+help: ## this list
+	@echo 'make TARGET:'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## build and start the branch with demo accounts; ARGS='…' goes to `vbranch serve`
+	@scripts/run.sh $(ARGS)
+
+test: ## every check: formats, lints, licences, unit tests, whole visits in a browser
+	@scripts/test.sh
+
+e2e: ## only the browser tests (after a build)
+	@scripts/test.sh setup web build models e2e
+
+build: ## the optimised binary, as it is deployed: target/release/vbranch
+	@scripts/setup.sh run
+	@scripts/build-web.sh
+	cargo build --release --locked --bin vbranch
+
+fmt: ## format everything
+	cargo fmt --all
+	npm run --silent --prefix web-client format
+	npm run --silent --prefix web-client/e2e format
+
+clean-data: ## remove ./data: all visits, recordings and keys of the local demo
+	rm -rf data
