@@ -1,0 +1,322 @@
+//! Starting the media plane and talking to it from outside.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use mio::Waker;
+use rtc::{
+    crypto::{SignatureScheme, default_provider},
+    peer_connection::certificate::{CertificateParams, RTCCertificate},
+};
+use tokio::sync::oneshot;
+use vbranch_domain::{CallId, Clock, ParticipantId, SystemClock, Tap};
+
+use crate::{
+    config::SfuConfig,
+    peer::PeerSetup,
+    shard::Shard,
+    socket::Socket,
+    tap::{
+        Worker,
+        feed::{Input, TapFeed},
+    },
+};
+
+/// Commands waiting for a shard. Full means the shard has stopped answering: the caller gets
+/// [`JoinError::Unavailable`] rather than wait.
+const COMMANDS: usize = 1024;
+
+/// What the media plane tells the branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SfuEvent {
+    /// A participant's connection is up.
+    Connected {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// A participant's connection is gone and no newer one has replaced it.
+    Disconnected {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: ParticipantId,
+    },
+}
+
+/// Why a peer could not join.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The offer is not SDP that we can read.
+    #[error("the offer could not be read: {0}")]
+    BadSdp(String),
+    /// The offer lacks H.264 constrained baseline or Opus.
+    #[error("no common codec: {0}")]
+    CodecNotAgreed(String),
+    /// The call is full, or the media plane is stopping.
+    #[error("the media plane is not available")]
+    Unavailable,
+}
+
+/// Why the media plane could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken or the address is not this machine's.
+    #[error("cannot listen for media on {address}: {source}")]
+    Bind {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread, poller or certificate could not be made.
+    #[error("cannot start the media plane: {0}")]
+    Setup(String),
+}
+
+/// A command to a shard.
+pub(crate) enum Command {
+    Join {
+        call: CallId,
+        participant: ParticipantId,
+        offer: String,
+        reply: oneshot::Sender<Result<String, JoinError>>,
+    },
+    Leave {
+        call: CallId,
+        participant: ParticipantId,
+    },
+    EndCall {
+        call: CallId,
+    },
+    Attach {
+        call: CallId,
+        name: &'static str,
+        tap: Box<dyn Tap>,
+    },
+    Detach {
+        call: CallId,
+        name: &'static str,
+    },
+    RequestKeyframe {
+        call: CallId,
+        participant: ParticipantId,
+    },
+    Stop,
+}
+
+/// Receives [`SfuEvent`]s on the shard's thread; must not block.
+pub type EventSink = Arc<dyn Fn(SfuEvent) + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct ShardHandle {
+    commands: SyncSender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl ShardHandle {
+    pub(crate) fn send(&self, command: Command) -> Result<(), JoinError> {
+        match self.commands.try_send(command) {
+            Ok(()) => {
+                let _ = self.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                metrics::counter!("vbranch_sfu_commands_refused_total").increment(1);
+                Err(JoinError::Unavailable)
+            }
+        }
+    }
+}
+
+/// A cheap, cloneable way to talk to the media plane.
+#[derive(Clone)]
+pub struct SfuHandle {
+    shards: Arc<[ShardHandle]>,
+}
+
+impl SfuHandle {
+    /// Joins a participant to a call, making the call where it is new. Takes an SDP offer and
+    /// gives the answer (RFC 8829). A second join of the same participant replaces the first.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub async fn join(
+        &self,
+        call: CallId,
+        participant: ParticipantId,
+        offer: String,
+    ) -> Result<String, JoinError> {
+        let (reply, answer) = oneshot::channel();
+        self.shard(call)?.send(Command::Join { call, participant, offer, reply })?;
+        answer.await.map_err(|_| JoinError::Unavailable)?
+    }
+
+    /// Drops a participant's connection.
+    pub fn leave(&self, call: CallId, participant: ParticipantId) {
+        self.tell(call, Command::Leave { call, participant });
+    }
+
+    /// Ends a call: its connections are closed, its taps dropped after their last item.
+    pub fn end_call(&self, call: CallId) {
+        self.tell(call, Command::EndCall { call });
+    }
+
+    /// Attaches a tap to a call, making the call where it is new: a tap attached before anyone
+    /// joins misses nothing. `name` is for [`Self::detach_tap`].
+    ///
+    /// # Errors
+    /// [`JoinError::Unavailable`] where the media plane is stopping.
+    pub fn attach_tap(
+        &self,
+        call: CallId,
+        name: &'static str,
+        tap: Box<dyn Tap>,
+    ) -> Result<(), JoinError> {
+        self.shard(call)?.send(Command::Attach { call, name, tap })
+    }
+
+    /// Detaches the taps of that name.
+    pub fn detach_tap(&self, call: CallId, name: &'static str) {
+        self.tell(call, Command::Detach { call, name });
+    }
+
+    /// Asks a participant's browser for a key frame, at most as often as the call's limit allows.
+    pub fn request_keyframe(&self, call: CallId, participant: ParticipantId) {
+        self.tell(call, Command::RequestKeyframe { call, participant });
+    }
+
+    fn tell(&self, call: CallId, command: Command) {
+        if self.shard(call).and_then(|shard| shard.send(command)).is_err() {
+            tracing::error!(%call, "media plane does not take commands");
+        }
+    }
+
+    /// A call lives on one shard for its whole life, chosen by its id.
+    fn shard(&self, call: CallId) -> Result<&ShardHandle, JoinError> {
+        let hash =
+            call.as_bytes().iter().rev().take(4).fold(0usize, |h, b| h * 31 + usize::from(*b));
+        self.shards.get(hash % self.shards.len().max(1)).ok_or(JoinError::Unavailable)
+    }
+}
+
+/// The running media plane.
+pub struct Sfu {
+    handle: SfuHandle,
+    ports: Vec<SocketAddr>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Sfu {
+    /// Binds every port and starts every shard; on an error nothing stays behind.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(
+        config: &SfuConfig,
+        clock: SystemClock,
+        events: EventSink,
+    ) -> Result<Self, StartError> {
+        let certificate = make_certificate()?;
+        // All ports first: a taken one must stop the start, not one shard.
+        let sockets = (0..config.shards.max(1))
+            .map(|n| bind(config, n))
+            .collect::<Result<Vec<Socket>, StartError>>()?;
+        let ports = sockets.iter().map(Socket::local_addr).collect();
+        let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        for (n, socket) in sockets.into_iter().enumerate() {
+            let port = socket.local_addr().port();
+            let setup = PeerSetup {
+                certificate: certificate.clone(),
+                candidates: config.advertise.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
+            };
+            let (handle, handles) = start_shard(n, socket, setup, clock, events.clone())?;
+            shards.push(handle);
+            threads.extend(handles);
+        }
+        Ok(Self { handle: SfuHandle { shards: shards.into() }, ports, threads })
+    }
+
+    /// How to talk to it.
+    #[must_use]
+    pub fn handle(&self) -> SfuHandle {
+        self.handle.clone()
+    }
+
+    /// Where the shards listen.
+    #[must_use]
+    pub fn listening_on(&self) -> &[SocketAddr] {
+        &self.ports
+    }
+
+    /// Closes every connection, gives the taps their last items and joins the threads. Blocks.
+    pub fn stop(self) {
+        for shard in &*self.handle.shards {
+            let _ = shard.send(Command::Stop);
+        }
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a media thread panicked");
+            }
+        }
+    }
+}
+
+fn bind(config: &SfuConfig, shard: u16) -> Result<Socket, StartError> {
+    let mut address = config.listen;
+    if address.port() != 0 {
+        let port = address.port().checked_add(shard).ok_or_else(|| {
+            StartError::Setup(format!("no port left for shard {shard} above {}", config.listen))
+        })?;
+        address.set_port(port);
+    }
+    Socket::bind(address).map_err(|source| StartError::Bind { address, source })
+}
+
+/// One self-signed certificate for the life of the process: its fingerprint is in every answer,
+/// so a chain of trust adds nothing (RFC 8827 section 6.5).
+fn make_certificate() -> Result<RTCCertificate, StartError> {
+    let setup = |e: &dyn std::fmt::Display| StartError::Setup(e.to_string());
+    let provider = default_provider().map_err(|e| setup(&e))?;
+    let params = CertificateParams::new(vec!["vbranch".to_owned()]).map_err(|e| setup(&e))?;
+    RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params)
+        .map_err(|e| setup(&e))
+}
+
+fn start_shard(
+    n: usize,
+    socket: Socket,
+    setup: PeerSetup,
+    clock: SystemClock,
+    events: EventSink,
+) -> Result<(ShardHandle, [JoinHandle<()>; 2]), StartError> {
+    let setup_error = |e: io::Error| StartError::Setup(e.to_string());
+    let (commands, inbox): (_, Receiver<Command>) = sync_channel(COMMANDS);
+    let (feed, items): (TapFeed, Receiver<Input>) = TapFeed::new();
+    let shard = Shard::new(socket, setup, clock, events, inbox, feed).map_err(setup_error)?;
+    let handle = ShardHandle { commands, waker: shard.waker() };
+    let back = handle.clone();
+    let worker = Worker::new(
+        clock,
+        Box::new(move |request| {
+            let (call, participant) = (request.call, request.participant);
+            // Refused when the shard is overloaded; the next loss asks again.
+            let _ = back.send(Command::RequestKeyframe { call, participant });
+        }),
+    );
+    let spawn = |name: String, f: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name).spawn(f).map_err(setup_error)
+    };
+    let media = spawn(format!("media-{n}"), Box::new(move || shard.run()))?;
+    let taps = spawn(format!("taps-{n}"), Box::new(move || worker.run(&items)))?;
+    tracing::info!(shard = n, now_ns = clock.mono().as_nanos(), "media shard started");
+    Ok((handle, [media, taps]))
+}

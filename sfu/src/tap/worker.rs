@@ -1,0 +1,198 @@
+//! The reassembly thread: owns every stream's reorder buffer and every call's taps.
+
+use std::{
+    collections::HashMap,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use vbranch_domain::{CallId, Clock, MediaKind, Mono, ParticipantId, Tap, TapItem, TrackId};
+
+use super::{
+    feed::{Input, KeyframeRequest},
+    reassembly::{Output, Stream},
+};
+
+/// Longest sleep; bounds how late a stream's deadline can be noticed after a quiet spell.
+const IDLE: Duration = Duration::from_millis(100);
+/// At most one key frame request per sender in this time. More often and a lossy link is filled
+/// with key frames; more seldom and a viewer of the recording waits longer for a picture.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+
+type KeyframeSink = Box<dyn FnMut(KeyframeRequest) + Send>;
+
+/// The state of the reassembly thread.
+pub(crate) struct Worker<C> {
+    clock: C,
+    calls: HashMap<CallId, CallTaps>,
+    ask_keyframe: KeyframeSink,
+}
+
+#[derive(Default)]
+struct CallTaps {
+    taps: Vec<(&'static str, Box<dyn Tap>)>,
+    streams: HashMap<TrackId, Stream>,
+    keyframe_asked: HashMap<ParticipantId, Mono>,
+}
+
+impl<C: Clock> Worker<C> {
+    pub(crate) fn new(clock: C, ask_keyframe: KeyframeSink) -> Self {
+        Self { clock, calls: HashMap::new(), ask_keyframe }
+    }
+
+    /// Runs until told to stop or the shard is gone; then ends every call.
+    pub(crate) fn run(mut self, queue: &Receiver<Input>) {
+        let mut next_check = Mono::ZERO;
+        loop {
+            match queue.recv_timeout(IDLE.min(next_check.since(self.clock.mono()))) {
+                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(input) => self.handle(input),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = self.clock.mono();
+            if now >= next_check {
+                next_check = now + self.handle_timeouts(now);
+            }
+        }
+        let now = self.clock.mono();
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.end_call(call, now);
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Attach { call, name, tap } => {
+                self.calls.entry(call).or_default().taps.push((name, tap));
+            }
+            Input::Detach { call, name } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.taps.retain(|(n, _)| *n != name);
+                }
+            }
+            Input::EndCall { call } => self.end_call(call, self.clock.mono()),
+            Input::LegStarted { call, participant, leg, at } => {
+                self.give(call, TapItem::LegStarted { participant, leg, at });
+            }
+            Input::LegEnded { call, participant, leg, at } => {
+                self.end_streams(call, Some(participant), at);
+                self.give(call, TapItem::LegEnded { participant, leg, at });
+            }
+            Input::Packet { call, track, leg, packet } => {
+                let at = packet.arrived;
+                self.with_stream(call, track, at, |entry, out| {
+                    entry.or_insert_with(|| Stream::new(track, leg)).push(packet, out);
+                });
+            }
+            Input::SenderReport { call, track, ntp, rtp_time, at } => {
+                self.with_stream(call, track, at, |entry, out| {
+                    if let std::collections::hash_map::Entry::Occupied(stream) = entry
+                        && let Some(report) = stream.get().sender_report(ntp, rtp_time, at)
+                    {
+                        out.push(Output::Item(TapItem::SenderReport(report)));
+                    }
+                });
+            }
+            Input::Overflow { packets, at } => {
+                let calls: Vec<CallId> = self.calls.keys().copied().collect();
+                for call in calls {
+                    self.give(call, TapItem::Overflow { packets, at });
+                }
+            }
+            Input::Stop => {}
+        }
+    }
+
+    /// Lets every stream's waiting time pass; says how long nothing will be due.
+    fn handle_timeouts(&mut self, now: Mono) -> Duration {
+        let mut wait = IDLE;
+        let due: Vec<(CallId, TrackId)> = self
+            .calls
+            .iter()
+            .flat_map(|(call, taps)| taps.streams.iter().map(|(track, s)| (*call, *track, s)))
+            .filter_map(|(call, track, stream)| {
+                let deadline = stream.deadline()?;
+                if deadline > now {
+                    wait = wait.min(deadline.since(now));
+                    return None;
+                }
+                Some((call, track))
+            })
+            .collect();
+        for (call, track) in due {
+            self.with_stream(call, track, now, |entry, out| {
+                entry.and_modify(|stream| stream.handle_timeout(now, out));
+            });
+        }
+        wait.max(Duration::from_millis(5))
+    }
+
+    fn with_stream(
+        &mut self,
+        call: CallId,
+        track: TrackId,
+        now: Mono,
+        f: impl FnOnce(std::collections::hash_map::Entry<'_, TrackId, Stream>, &mut Vec<Output>),
+    ) {
+        let Some(taps) = self.calls.get_mut(&call) else { return };
+        let mut out = Vec::new();
+        f(taps.streams.entry(track), &mut out);
+        self.deliver(call, track, now, out);
+    }
+
+    fn deliver(&mut self, call: CallId, track: TrackId, now: Mono, out: Vec<Output>) {
+        let mut keyframe_needed = false;
+        for output in out {
+            match output {
+                Output::Item(item) => self.give(call, item),
+                Output::KeyframeNeeded => keyframe_needed = true,
+            }
+        }
+        if keyframe_needed && track.kind == MediaKind::Video {
+            self.request_keyframe(call, track.participant, now);
+        }
+    }
+
+    fn request_keyframe(&mut self, call: CallId, participant: ParticipantId, now: Mono) {
+        let Some(taps) = self.calls.get_mut(&call) else { return };
+        let asked = taps.keyframe_asked.get(&participant);
+        if asked.is_none_or(|&at| now.since(at) >= KEYFRAME_INTERVAL) {
+            taps.keyframe_asked.insert(participant, now);
+            (self.ask_keyframe)(KeyframeRequest { call, participant });
+        }
+    }
+
+    fn give(&mut self, call: CallId, item: TapItem) {
+        let Some(taps) = self.calls.get_mut(&call) else { return };
+        if let Some(((_, last), others)) = taps.taps.split_last_mut() {
+            for (_, tap) in others {
+                tap.push(item.clone());
+            }
+            last.push(item);
+        }
+    }
+
+    fn end_streams(&mut self, call: CallId, whose: Option<ParticipantId>, now: Mono) {
+        let Some(taps) = self.calls.get_mut(&call) else { return };
+        let tracks: Vec<TrackId> = taps
+            .streams
+            .keys()
+            .filter(|track| whose.is_none_or(|p| p == track.participant))
+            .copied()
+            .collect();
+        for track in tracks {
+            let Some(taps) = self.calls.get_mut(&call) else { return };
+            let Some(mut stream) = taps.streams.remove(&track) else { continue };
+            let mut out = Vec::new();
+            stream.finish(now, &mut out);
+            out.retain(|output| matches!(output, Output::Item(_)));
+            self.deliver(call, track, now, out);
+        }
+    }
+
+    fn end_call(&mut self, call: CallId, now: Mono) {
+        self.end_streams(call, None, now);
+        self.calls.remove(&call);
+    }
+}
