@@ -32,7 +32,7 @@ LIST
   cat <<'LIST'
 ffmpeg          ffprobe -version
 chromium        test -x /usr/bin/chromium
-fonts-noto-cjk  sh -c "fc-list :lang=zh-cn | grep -q ."
+fonts-noto-cjk  dpkg-query -W fonts-noto-cjk
 LIST
 }
 

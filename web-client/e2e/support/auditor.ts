@@ -1,0 +1,97 @@
+import { type Page, expect } from "@playwright/test";
+
+import { watch } from "./media";
+import type { Person } from "./people";
+import { signIn } from "./staff";
+
+export type RecordingRow = {
+  recording: string;
+  visit: string;
+  duration_ms: number;
+  state: string;
+  gap_ms: number;
+};
+
+export class Auditor {
+  constructor(
+    readonly person: Person,
+    private readonly url: string,
+  ) {}
+
+  get page(): Page {
+    return this.person.page;
+  }
+
+  async signIn(): Promise<void> {
+    await this.page.goto(`${this.url}/audit`);
+    await signIn(this.page, "auditor", "auditor-demo");
+  }
+
+  async recordings(): Promise<RecordingRow[]> {
+    const answer = await this.page.request.get(`${this.url}/api/v1/recordings`);
+    return (await answer.json()).recordings;
+  }
+
+  /** The recording of a visit, as soon as it is sealed. */
+  async recordingOf(visit: string, withinMs = 30_000): Promise<RecordingRow> {
+    const find = async () => (await this.recordings()).find((row) => row.visit === visit);
+    await expect
+      .poll(async () => (await find()) !== undefined, {
+        message: "the recording is listed",
+        timeout: withinMs,
+      })
+      .toBe(true);
+    return (await find()) as RecordingRow;
+  }
+
+  async openReplay(reason: string): Promise<void> {
+    await this.page.reload();
+    const row = this.page.getByTestId("recording-row").first();
+    await expect(row).toBeVisible();
+    await this.person.picture("11-recordings");
+    await row.getByTestId("replay-open").click();
+    await this.page.getByTestId("replay-reason").fill(reason);
+    await this.person.picture("12-reason");
+    await this.page.getByTestId("replay-submit").click();
+  }
+
+  /** Plays, and expects that both pictures move and are pictures. */
+  async expectBothToPlay(): Promise<void> {
+    await this.page.getByTestId("replay-play").click();
+    for (const video of VIDEOS) {
+      await expect
+        .poll(async () => (await watch(this.page, video)).frames, {
+          message: `${video} draws frames`,
+          timeout: 20_000,
+        })
+        .toBeGreaterThan(5);
+      const before = await watch(this.page, video);
+      await expect
+        .poll(async () => (await watch(this.page, video)).time, {
+          message: `${video} goes on`,
+          timeout: 10_000,
+        })
+        .toBeGreaterThan(before.time + 0.5);
+      const { brightness, contrast } = await watch(this.page, video);
+      expect(brightness, `${video} is not black`).toBeGreaterThan(10);
+      expect(contrast, `${video} shows something`).toBeGreaterThan(20);
+    }
+    await this.person.picture("13-replay");
+  }
+
+  /** Clicks an event of the timeline and gives where the customer's picture is then. */
+  async seekTo(index: number): Promise<{ before: number; after: number }> {
+    const before = (await watch(this.page, "replay-video-customer")).time;
+    await this.page.getByTestId("timeline-event").nth(index).click();
+    await this.page.waitForTimeout(500);
+    const after = (await watch(this.page, "replay-video-customer")).time;
+    return { before, after };
+  }
+
+  async auditLog(): Promise<{ action: string; recording: string | null; reason: string | null }[]> {
+    const answer = await this.page.request.get(`${this.url}/api/v1/audit-log`);
+    return (await answer.json()).entries;
+  }
+}
+
+export const VIDEOS = ["replay-video-customer", "replay-video-staff"] as const;

@@ -1,0 +1,117 @@
+import { type Page, expect } from "@playwright/test";
+
+import type { Person } from "./people";
+
+/** A customer's way through a visit, in the words of the page. */
+export class Customer {
+  constructor(
+    readonly person: Person,
+    private readonly url: string,
+  ) {}
+
+  get page(): Page {
+    return this.person.page;
+  }
+
+  /** From the demo entry to the consents. */
+  async start(): Promise<void> {
+    await this.page.goto(this.url);
+    await this.person.picture("01-entry");
+    await this.page.getByTestId("start-visit").click();
+    await expect(this.page).toHaveURL(/\/v\/[A-Za-z0-9_-]+/);
+    await this.openConsents();
+  }
+
+  /** With a link that the bank has sent. */
+  async open(path: string): Promise<void> {
+    await this.page.goto(`${this.url}${path}`);
+  }
+
+  get token(): string {
+    return new URL(this.page.url()).pathname.replace("/v/", "");
+  }
+
+  async openConsents(): Promise<void> {
+    await expect(this.page.getByTestId("consents-submit")).toBeVisible();
+  }
+
+  async consent(face: "face" | "no face"): Promise<void> {
+    await this.page.getByTestId("consent-recording").click();
+    const choice = face === "face" ? "consent-face" : "consent-face-decline";
+    await this.page.getByTestId(choice).click();
+    await this.person.picture("02-consents");
+    await this.page.getByTestId("consents-submit").click();
+  }
+
+  /** Looks at the own picture, goes on. */
+  async checkMedia(): Promise<void> {
+    await expect(this.page.getByTestId("media-check")).toBeVisible();
+    await expect(this.page.getByTestId("media-continue")).toBeEnabled();
+    await this.person.picture("03-media-check");
+    await this.page.getByTestId("media-continue").click();
+  }
+
+  /** Does what the server asks for, which is what the film shows; tries again as far as it may. */
+  async passLiveness(withinMs: number): Promise<void> {
+    const deadline = Date.now() + withinMs;
+    const queue = this.page.getByTestId("queue-position");
+    const start = this.page.getByTestId("liveness-start");
+    let pictured = false;
+    await expect(start.or(queue)).toBeVisible();
+    while (!(await queue.isVisible())) {
+      if (Date.now() > deadline) throw new Error("the liveness check did not pass in time");
+      if (await start.isVisible().catch(() => false))
+        await start.click({ timeout: 2_000 }).catch(() => undefined);
+      const challenge = this.page.getByTestId("liveness-challenge");
+      if (!pictured && (await challenge.isVisible())) {
+        await this.person.picture("04-liveness");
+        pictured = true;
+      }
+      await this.page.waitForTimeout(200);
+    }
+  }
+
+  async expectToWait(): Promise<void> {
+    await expect(this.page.getByTestId("queue-position")).toBeVisible();
+    await this.person.picture("05-waiting");
+  }
+
+  async answer(answer: "yes" | "no"): Promise<void> {
+    await this.page.getByTestId(`question-${answer}`).click();
+  }
+
+  /** Draws on the pad with the pointer, as a finger does. */
+  async sign(): Promise<void> {
+    const pad = this.page.getByTestId("signature-pad");
+    await expect(pad).toBeVisible();
+    await pad.scrollIntoViewIfNeeded();
+    const box = await pad.boundingBox();
+    if (box === null) throw new Error("the signature pad has no size");
+    const at = (x: number, y: number): [number, number] => [
+      box.x + box.width * x,
+      box.y + box.height * y,
+    ];
+    const mouse = this.page.mouse;
+    await mouse.move(...at(0.2, 0.7));
+    await mouse.down();
+    for (const [x, y] of [
+      [0.3, 0.2],
+      [0.4, 0.8],
+      [0.5, 0.3],
+      [0.6, 0.7],
+      [0.8, 0.4],
+    ] as const) {
+      await mouse.move(...at(x, y), { steps: 5 });
+    }
+    await mouse.up();
+    await this.person.picture("08-signature");
+    await this.page.getByTestId("signature-submit").click();
+  }
+
+  async expectClosed(outcome: string): Promise<void> {
+    const closed = this.page.getByTestId("visit-closed");
+    await expect(closed).toBeVisible();
+    await expect(closed).toHaveAttribute("data-outcome", outcome);
+    await this.person.picture("10-closed");
+  }
+}

@@ -1,0 +1,117 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { type Browser, type BrowserContext, type Page, chromium } from "@playwright/test";
+
+import { watchPeers } from "./media";
+import { CHROMIUM, FILMS, SCREENSHOTS } from "./paths";
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+type Devices = {
+  /** `fake`: Chromium's test picture or a film; `none`: no camera and no microphone at all. */
+  devices?: "fake" | "none";
+  /** Y4M or MJPEG film shown by the camera, instead of Chromium's test picture. */
+  film?: string | null;
+  /** Pitch of the tone that the microphone hears, so that one can tell who is speaking. */
+  toneHz?: number;
+  /** `deny`: the person refuses camera and microphone. */
+  permission?: "grant" | "deny";
+  language?: "zh-CN" | "en";
+};
+
+/** A person at a browser of their own: a fresh profile, a camera and a microphone of their own. */
+export class Person {
+  private constructor(
+    readonly name: string,
+    readonly browser: Browser,
+    readonly context: BrowserContext,
+    readonly page: Page,
+    readonly console: string[],
+  ) {}
+
+  /** On a phone, in the hand. */
+  static async onPhone(name: string, devices: Devices = {}): Promise<Person> {
+    return Person.at(name, devices, {
+      viewport: { width: 390, height: 844 },
+      deviceScaleFactor: 2,
+      isMobile: true,
+      hasTouch: true,
+    });
+  }
+
+  /** At a desk. */
+  static async atDesk(name: string, devices: Devices = {}): Promise<Person> {
+    return Person.at(name, devices, { viewport: { width: 1440, height: 900 } });
+  }
+
+  private static async at(
+    name: string,
+    devices: Devices,
+    screen: NonNullable<Parameters<Browser["newContext"]>[0]>,
+  ): Promise<Person> {
+    const browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      headless: true,
+      args: [...FLAGS, ...deviceFlags(devices)],
+    });
+    const granted = devices.devices !== "none" && devices.permission !== "deny";
+    const context = await browser.newContext({
+      ...screen,
+      locale: devices.language ?? "zh-CN",
+      permissions: granted ? ["camera", "microphone"] : [],
+    });
+    await context.addInitScript(watchPeers);
+    const page = await context.newPage();
+    const console: string[] = [];
+    page.on("console", (message) => console.push(`[${message.type()}] ${message.text()}`));
+    page.on("pageerror", (error) => console.push(`[uncaught] ${error.message}`));
+    return new Person(name, browser, context, page, console);
+  }
+
+  /** For people to look at: `screenshots/NAME-WHAT.png`. */
+  async picture(what: string): Promise<void> {
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await this.page.screenshot({ path: join(SCREENSHOTS, `${what}-${this.name}.png`) });
+  }
+
+  async leave(): Promise<void> {
+    await this.browser.close();
+  }
+}
+
+function deviceFlags(devices: Devices): string[] {
+  if (devices.devices === "none") return [];
+  const flags = ["--use-fake-device-for-media-stream"];
+  // Without this flag the permission is asked for; `permissions` of the context answers then,
+  // and what is not granted there is refused.
+  if (devices.permission !== "deny") flags.push("--use-fake-ui-for-media-stream");
+  if (devices.film) flags.push(`--use-file-for-fake-video-capture=${devices.film}`);
+  flags.push(`--use-file-for-fake-audio-capture=${speech(devices.toneHz ?? 220)}`);
+  return flags;
+}
+
+/**
+ * Ten seconds that rise and fall like speech: a steady tone would be taken for noise and removed
+ * by the browser's noise suppression.
+ */
+function speech(hz: number): string {
+  const path = join(FILMS, `speech-${hz}.wav`);
+  if (existsSync(path)) return path;
+  mkdirSync(FILMS, { recursive: true });
+  const wave = `0.4*sin(2*PI*${hz}*t+4*sin(2*PI*3*t))*(0.5+0.5*sin(2*PI*2.5*t))`;
+  execFileSync("ffmpeg", [
+    ...["-loglevel", "error", "-y", "-f", "lavfi"],
+    ...["-i", `aevalsrc='${wave}':d=10:s=48000`, "-c:a", "pcm_s16le", path],
+  ]);
+  return path;
+}
