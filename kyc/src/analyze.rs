@@ -1,0 +1,1 @@
+//! Looking at a clip frame by frame, for people who tune thresholds.

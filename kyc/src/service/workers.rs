@@ -1,0 +1,288 @@
+//! Queues and turns: which worker serves which check when.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use vbranch_domain::{Clock, Mono};
+
+use super::{
+    KeyframeRequest,
+    check::{Check, Input},
+};
+use crate::vision::FaceModels;
+
+/// What taps, workers and the engine share.
+pub(super) struct Shared {
+    models: Option<FaceModels>,
+    clock: Arc<dyn Clock>,
+    board: Mutex<Board>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Board {
+    checks: HashMap<u64, Slot>,
+    /// Checks that wait for a turn, first come first served; each at most once.
+    ready: VecDeque<u64>,
+    next_id: u64,
+    closing: bool,
+}
+
+struct Slot {
+    /// `None` while a worker has it.
+    check: Option<Box<Check>>,
+    queue: VecDeque<Input>,
+    queued_bytes: usize,
+    /// The queue overflowed: nothing is taken before a key frame.
+    dropping: bool,
+    is_ready: bool,
+    done: bool,
+    deadline: Option<Mono>,
+    want_keyframe: Arc<dyn Fn() + Send + Sync>,
+    keyframe_asked: Option<Mono>,
+}
+
+/// Frames that wait while a worker is busy. Lossy: when it is full everything in it is dropped and
+/// nothing is taken until the next key frame, which is asked for. Smaller, and a short hiccup costs
+/// a key frame; larger, and the check judges what happened long ago. 64 frames are two seconds.
+const QUEUE_FRAMES: usize = 64;
+/// The same in bytes, so that huge frames cannot fill the memory.
+const QUEUE_BYTES: usize = 8 << 20;
+/// Key frames are asked for no more often: each costs the sender about ten ordinary frames.
+const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
+
+impl Shared {
+    pub(super) fn new(models: Option<FaceModels>, clock: Arc<dyn Clock>) -> Self {
+        Self { models, clock, board: Mutex::default(), news: Condvar::new() }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) const fn models(&self) -> Option<&FaceModels> {
+        self.models.as_ref()
+    }
+
+    /// Takes a new check and gives it a first turn at once.
+    pub(super) fn admit(&self, check: Check, want_keyframe: KeyframeRequest) -> u64 {
+        let mut board = self.board();
+        let id = board.next_id;
+        board.next_id += 1;
+        board.ready.push_back(id);
+        board.checks.insert(
+            id,
+            Slot {
+                check: Some(Box::new(check)),
+                queue: VecDeque::new(),
+                queued_bytes: 0,
+                dropping: false,
+                is_ready: true,
+                done: false,
+                deadline: None,
+                want_keyframe: Arc::from(want_keyframe),
+                keyframe_asked: None,
+            },
+        );
+        metrics::gauge!("vbranch_kyc_checks").increment(1.0);
+        self.news.notify_one();
+        id
+    }
+
+    /// Queues an input of a check. Never waits for a worker's work.
+    pub(super) fn push(&self, id: u64, input: Input) {
+        let now = self.clock.mono();
+        let ask = {
+            let mut board = self.board();
+            let Some(slot) = board.checks.get_mut(&id) else { return };
+            if slot.done {
+                return;
+            }
+            slot.take(input);
+            let ask = slot.dropping.then(|| slot.keyframe_due(now)).flatten();
+            if !slot.queue.is_empty() && slot.check.is_some() && !slot.is_ready {
+                slot.is_ready = true;
+                board.ready.push_back(id);
+                self.news.notify_one();
+            }
+            ask
+        };
+        if let Some(ask) = ask {
+            ask();
+        }
+    }
+
+    /// Forgets a check; nothing more is told about it.
+    pub(super) fn dismiss(&self, id: u64) {
+        if self.board().checks.remove(&id).is_some() {
+            metrics::gauge!("vbranch_kyc_checks").decrement(1.0);
+        }
+    }
+
+    pub(super) fn is_done(&self, id: u64) -> bool {
+        self.board().checks.get(&id).is_none_or(|slot| slot.done)
+    }
+
+    pub(super) fn shut_down(&self) {
+        self.board().closing = true;
+        self.news.notify_all();
+    }
+
+    /// A worker panics only outside the lock, so the board is whole even if one did.
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a check that needs a turn; `None` at shutdown.
+    fn next_turn(&self) -> Option<(u64, Box<Check>, Vec<Input>)> {
+        let mut board = self.board();
+        loop {
+            if board.closing {
+                return None;
+            }
+            let now = self.clock.mono();
+            board.wake_overdue(now);
+            while let Some(id) = board.ready.pop_front() {
+                if let Some(slot) = board.checks.get_mut(&id)
+                    && let Some(check) = slot.check.take()
+                {
+                    slot.is_ready = false;
+                    slot.queued_bytes = 0;
+                    return Some((id, check, slot.queue.drain(..).collect()));
+                }
+            }
+            board = match board.earliest_deadline() {
+                None => self.news.wait(board).unwrap_or_else(PoisonError::into_inner),
+                Some(due) => {
+                    let wait = self.news.wait_timeout(board, due.since(now));
+                    wait.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Puts a check back after its turn. False when it was dismissed meanwhile.
+    fn put_back(&self, id: u64, check: Box<Check>, deadline: Option<Mono>) {
+        let mut board = self.board();
+        let Some(slot) = board.checks.get_mut(&id) else { return };
+        slot.deadline = deadline;
+        if deadline.is_none() {
+            // The verdict is out: decoder, tracker and queue are not needed any more.
+            slot.done = true;
+            slot.queue.clear();
+            return;
+        }
+        slot.check = Some(check);
+        if !slot.queue.is_empty() {
+            slot.is_ready = true;
+            board.ready.push_back(id);
+        }
+        // Another worker may be asleep until a later deadline than this check's.
+        self.news.notify_one();
+    }
+
+    fn ask_keyframe(&self, id: u64) {
+        let now = self.clock.mono();
+        let ask = self.board().checks.get_mut(&id).and_then(|slot| slot.keyframe_due(now));
+        if let Some(ask) = ask {
+            ask();
+        }
+    }
+
+    fn is_known(&self, id: u64) -> bool {
+        self.board().checks.contains_key(&id)
+    }
+}
+
+/// A worker's life.
+pub(super) fn work(shared: &Shared) {
+    while let Some((id, mut check, inputs)) = shared.next_turn() {
+        let had_frames = !inputs.is_empty();
+        let now = shared.clock.mono();
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            let began = shared.clock.mono();
+            let turn = check.run(shared.models(), inputs, now);
+            let took = shared.clock.mono().since(began);
+            metrics::histogram!("vbranch_kyc_turn_seconds").record(took.as_secs_f64());
+            turn
+        }));
+        let deadline = match turn {
+            Ok(turn) => {
+                if turn.awaits_key && had_frames {
+                    shared.ask_keyframe(id);
+                }
+                turn.deadline
+            }
+            Err(_) => {
+                tracing::error!("a check panicked and is referred to staff");
+                check.fail_internally();
+                None
+            }
+        };
+        if shared.is_known(id) {
+            check.tell();
+        }
+        shared.put_back(id, check, deadline);
+    }
+}
+
+impl Board {
+    fn wake_overdue(&mut self, now: Mono) {
+        for (&id, slot) in &mut self.checks {
+            let overdue = slot.deadline.is_some_and(|due| due <= now);
+            if overdue && slot.check.is_some() && !slot.is_ready {
+                slot.is_ready = true;
+                self.ready.push_back(id);
+            }
+        }
+    }
+
+    fn earliest_deadline(&self) -> Option<Mono> {
+        let waiting = self.checks.values().filter(|slot| slot.check.is_some());
+        waiting.filter_map(|slot| slot.deadline).min()
+    }
+}
+
+impl Slot {
+    fn take(&mut self, input: Input) {
+        let Input::Frame(frame) = input else {
+            self.queue.push_back(Input::Broken);
+            self.trim();
+            return;
+        };
+        if self.dropping && !frame.keyframe {
+            metrics::counter!("vbranch_kyc_dropped_frames_total").increment(1);
+            return;
+        }
+        if self.dropping {
+            self.dropping = false;
+            self.queue.push_back(Input::Broken);
+        }
+        self.queued_bytes = self.queued_bytes.saturating_add(frame.payload.len());
+        self.queue.push_back(Input::Frame(frame));
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        if self.queue.len() > QUEUE_FRAMES || self.queued_bytes > QUEUE_BYTES {
+            let dropped = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
+            metrics::counter!("vbranch_kyc_dropped_frames_total").increment(dropped);
+            self.queue.clear();
+            self.queued_bytes = 0;
+            self.dropping = true;
+        }
+    }
+
+    /// The request to call, unless one was made a moment ago.
+    fn keyframe_due(&mut self, now: Mono) -> Option<Arc<dyn Fn() + Send + Sync>> {
+        if self.keyframe_asked.is_some_and(|last| now.since(last) < KEYFRAME_EVERY) {
+            return None;
+        }
+        self.keyframe_asked = Some(now);
+        Some(Arc::clone(&self.want_keyframe))
+    }
+}
