@@ -1,0 +1,215 @@
+//! What has happened in a visit. The list of these events is the truth; everything else is
+//! computed from them. They are kept for years: add variants and optional fields, change none.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vbranch_domain::{
+    CallId, ParticipantId, RecordingId, UnixMillis, UserId, kyc::KycVerdict, recording::ArtifactRef,
+};
+
+use crate::content::Party;
+
+/// An event with its place in the visit's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// From 0, without holes.
+    pub seq: u64,
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub event: VisitEvent,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VisitEvent {
+    /// The link was made.
+    Created(Created),
+    /// The customer decided on both consents.
+    Consented(ConsentEvidence),
+    /// The recorder is attached.
+    RecordingOpened {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// The first segment is durable.
+    RecordingDurable,
+    /// Nothing more can be recorded.
+    RecordingFailed,
+    /// A media connection came up.
+    Connected {
+        /// Whose.
+        party: Party,
+    },
+    /// A media connection went away.
+    Disconnected {
+        /// Whose.
+        party: Party,
+    },
+    /// A liveness check began.
+    LivenessStarted {
+        /// From 1.
+        attempt: u32,
+    },
+    /// A liveness check was cut short by a lost connection or by the visit's end.
+    LivenessCut,
+    /// A liveness check ended.
+    LivenessEnded {
+        /// How.
+        verdict: KycVerdict,
+    },
+    /// The consent to face processing was withdrawn.
+    FaceWithdrawn {
+        /// The text it had been given to.
+        text_version: String,
+    },
+    /// The customer is in the queue.
+    Queued,
+    /// A staff member took the visit.
+    Accepted {
+        /// Who.
+        staff: StaffBadge,
+    },
+    /// A step was opened.
+    StepOpened {
+        /// Which.
+        step: String,
+    },
+    /// A step was completed.
+    StepCompleted {
+        /// Which.
+        step: String,
+        /// By whom.
+        by: Party,
+        /// What came of it.
+        outcome: StepOutcome,
+        /// Its sealed picture.
+        artifact: Option<ArtifactRef>,
+    },
+    /// Staff had to be told of something.
+    Alarm {
+        /// A stable word.
+        code: String,
+    },
+    /// The visit is over.
+    Closed {
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How a visit begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    /// Short, spoken aloud.
+    pub number: String,
+    /// `id@version`.
+    pub journey: String,
+    /// The media session it will use.
+    pub call: CallId,
+    /// The customer's place in it.
+    pub customer: ParticipantId,
+    /// The staff member's place in it.
+    pub staff: ParticipantId,
+    /// Until when the link can be used to begin.
+    pub expires: UnixMillis,
+    /// Who made the link; nobody for a demo.
+    pub created_by: Option<UserId>,
+}
+
+/// Both decisions, with what they were decided on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentEvidence {
+    /// To being recorded.
+    pub recording: bool,
+    /// To face processing.
+    pub face: bool,
+    /// Version of the texts shown.
+    pub text_version: String,
+    /// SHA-256 of the text on recording, hex.
+    pub recording_sha256: String,
+    /// SHA-256 of the text on face processing, hex.
+    pub face_sha256: String,
+}
+
+/// Who serves, as the customer may know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaffBadge {
+    /// The account.
+    pub id: UserId,
+    /// Name.
+    pub display_name: String,
+    /// Position.
+    pub title: String,
+    /// Staff number.
+    pub staff_no: String,
+}
+
+impl fmt::Debug for StaffBadge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StaffBadge({})", self.id)
+    }
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// The staff member's identity was shown.
+    Shown,
+    /// The disclosure was read out.
+    Read,
+    /// The customer said yes.
+    Yes,
+    /// The customer said no.
+    No,
+    /// A still was taken.
+    Captured,
+    /// The customer signed.
+    Signed,
+}
+
+impl StepOutcome {
+    /// The word used in manifests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::Read => "read",
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Captured => "captured",
+            Self::Signed => "signed",
+        }
+    }
+}
+
+/// How a visit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every step was done.
+    Completed,
+    /// The customer refused, or staff turned the business down.
+    Declined,
+    /// The customer went, or never came.
+    Abandoned,
+    /// A connection, or the server, was lost.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The word used in manifests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Declined => "declined",
+            Self::Abandoned => "abandoned",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
