@@ -44,9 +44,10 @@ impl fmt::Debug for InitHash {
     }
 }
 
-/// The decoder set-up of one participant's following segments. A new one comes with each change
-/// of codec parameters (another resolution, a new connection); tracks of the same kind keep their
-/// MP4 track id and time scale across all inits of a participant.
+/// The decoder set-up of one participant's following segments. A new one comes when a kind of
+/// media joins or the H.264 profile changes; another resolution or a new connection needs none,
+/// because parameter sets stay in band (`avc3`). Tracks of the same kind keep their MP4 track id
+/// and time scale across all inits of a participant.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InitSegment {
     /// Whose.
@@ -65,9 +66,9 @@ pub struct InitSegment {
 pub struct TrackCodec {
     /// Sound or picture.
     pub kind: MediaKind,
-    /// RFC 6381 codec string, e.g. `avc1.42c01f` or `opus`.
+    /// RFC 6381 codec string, e.g. `avc3.42c01f` or `opus`.
     pub codec: String,
-    /// Picture width in pixels; 0 for sound.
+    /// Picture width in pixels at the beginning (it may change in band); 0 for sound.
     pub width: u32,
     /// Picture height in pixels; 0 for sound.
     pub height: u32,
@@ -100,7 +101,10 @@ pub enum GapCause {
     Loss,
     /// The participant was not connected.
     Reconnect,
-    /// A queue of this server was full.
+    /// The participant was connected but sent nothing: camera or microphone off, or their
+    /// network standing still.
+    Stalled,
+    /// A queue or a limit of this server was reached.
     Overflow,
     /// This server stopped.
     Crash,
@@ -113,6 +117,7 @@ impl GapCause {
         match self {
             Self::Loss => "loss",
             Self::Reconnect => "reconnect",
+            Self::Stalled => "stalled",
             Self::Overflow => "overflow",
             Self::Crash => "crash",
         }

@@ -1,0 +1,165 @@
+//! The little that has to be read out of Opus packets and H.264 access units.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use shiguredo_mp4::bitstream::h264::parse_sps;
+
+/// Largest access unit taken. A 1080p key frame is some 300 kB; what is larger is an attack.
+const MAX_PICTURE: usize = 4 * 1024 * 1024;
+/// Most NAL units in one access unit: slices and parameter sets are a handful.
+const MAX_NALS: usize = 256;
+/// Largest Opus packet taken: RFC 6716 allows 1275 bytes a frame, WebRTC sends one to six.
+const MAX_OPUS: usize = 6 * 1276;
+/// Parameter sets are tens of bytes; this is what an `avcC` box can hold of one.
+const MAX_PARAMETER_SET: usize = u16::MAX as usize;
+
+const NAL_IDR: u8 = 5;
+const NAL_SPS: u8 = 7;
+const NAL_PPS: u8 = 8;
+
+/// What a sample entry says about the picture, from the first parameter sets of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VideoConfig {
+    pub sps: Bytes,
+    pub pps: Bytes,
+    /// `profile_idc`, `constraint_set_flags`, `level_idc`.
+    pub profile: [u8; 3],
+    pub width: u16,
+    pub height: u16,
+}
+
+impl VideoConfig {
+    /// Whether a decoder set up for `self` can carry on with `other` from in-band parameter sets
+    /// alone. Another size or level can (the sample entry is `avc3`, ISO/IEC 14496-15 section
+    /// 5.3.3.1.2); another profile may need another decoder.
+    fn serves(&self, other: &Self) -> bool {
+        self.profile.first() == other.profile.first()
+    }
+}
+
+/// An access unit as stored.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// NAL units with 4-byte lengths.
+    pub data: Bytes,
+    /// An IDR picture.
+    pub sync: bool,
+}
+
+/// Reads one video stream's access units and keeps its parameter sets.
+#[derive(Debug, Default)]
+pub(super) struct VideoReader {
+    sps: Option<Bytes>,
+    pps: Option<Bytes>,
+    config: Option<Arc<VideoConfig>>,
+}
+
+impl VideoReader {
+    /// Turns an access unit into its stored form; `None` when it is not one that can be stored.
+    pub(super) fn read(&mut self, nals: &[Bytes]) -> Option<Picture> {
+        let size = nals.iter().fold(0usize, |sum, nal| sum.saturating_add(nal.len()));
+        if nals.len() > MAX_NALS || size > MAX_PICTURE {
+            return None;
+        }
+        let mut data = BytesMut::with_capacity(size + 4 * nals.len());
+        let mut sync = false;
+        for nal in nals {
+            let Some(&header) = nal.first() else { continue };
+            match header & 0x1f {
+                NAL_IDR => sync = true,
+                NAL_SPS if nal.len() <= MAX_PARAMETER_SET => self.sps = Some(nal.clone()),
+                NAL_PPS if nal.len() <= MAX_PARAMETER_SET => self.pps = Some(nal.clone()),
+                _ => {}
+            }
+            data.put_u32(u32::try_from(nal.len()).ok()?);
+            data.put_slice(nal);
+        }
+        if sync {
+            self.reconfigure();
+        }
+        (!data.is_empty()).then(|| Picture { data: data.freeze(), sync })
+    }
+
+    /// The decoder set-up of the pictures read, once a key frame with parameter sets was seen.
+    pub(super) const fn config(&self) -> Option<&Arc<VideoConfig>> {
+        self.config.as_ref()
+    }
+
+    fn reconfigure(&mut self) {
+        let (Some(sps), Some(pps)) = (&self.sps, &self.pps) else { return };
+        if self.config.as_ref().is_some_and(|config| config.sps == sps) {
+            return;
+        }
+        let Ok(parsed) = parse_sps(sps) else { return };
+        // `tkhd` holds sizes as 16.16 fixed point.
+        let fits = |size: u16| i16::try_from(size).is_ok();
+        if !fits(parsed.width) || !fits(parsed.height) {
+            return;
+        }
+        let id = parsed.profile_level_id;
+        let config = VideoConfig {
+            sps: Bytes::copy_from_slice(sps),
+            pps: Bytes::copy_from_slice(pps),
+            profile: [id.profile_idc, id.profile_iop, id.level_idc],
+            width: parsed.width,
+            height: parsed.height,
+        };
+        if !self.config.as_ref().is_some_and(|known| known.serves(&config)) {
+            self.config = Some(Arc::new(config));
+        }
+    }
+}
+
+/// How long an Opus packet plays (RFC 6716 sections 3.1 and 3.2); `None` when it is malformed.
+pub(super) fn opus_duration(packet: &[u8]) -> Option<Duration> {
+    let toc = *packet.first()?;
+    if packet.len() > MAX_OPUS {
+        return None;
+    }
+    let frame_micros = match toc >> 3 {
+        config @ 0..=11 => [10_000, 20_000, 40_000, 60_000].get(usize::from(config & 3))?,
+        config @ 12..=15 => [10_000, 20_000].get(usize::from(config & 1))?,
+        config => [2_500, 5_000, 10_000, 20_000].get(usize::from(config & 3))?,
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u64::from(packet.get(1)? & 0x3f),
+    };
+    let micros = frames * frame_micros;
+    (1..=120_000).contains(&micros).then(|| Duration::from_micros(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opus_packets_say_how_long_they_play() {
+        let ms = |packet: &[u8]| opus_duration(packet).map(|d| d.as_micros());
+        assert_eq!(ms(&[0x78, 1, 2]), Some(20_000)); // hybrid, fullband, 20 ms
+        assert_eq!(ms(&[0xfc, 1]), Some(20_000)); // CELT, fullband, 20 ms, stereo
+        assert_eq!(ms(&[0xe1, 1]), Some(5_000)); // two frames of 2.5 ms
+        assert_eq!(ms(&[0x18, 1]), Some(60_000)); // SILK, 60 ms
+        assert_eq!(ms(&[0x1b, 2]), Some(120_000)); // two of them
+        assert_eq!(ms(&[0x1b, 3]), None); // 180 ms is not allowed
+        assert_eq!(ms(&[0x1b, 0]), None);
+        assert_eq!(ms(&[0x1b]), None);
+        assert_eq!(ms(&[]), None);
+        assert_eq!(ms(&[0x78; MAX_OPUS + 1]), None);
+    }
+
+    #[test]
+    fn what_is_no_access_unit_is_refused() {
+        let mut reader = VideoReader::default();
+        assert!(reader.read(&[]).is_none());
+        assert!(reader.read(&[Bytes::new()]).is_none());
+        assert!(reader.read(&vec![Bytes::from_static(&[1]); MAX_NALS + 1]).is_none());
+        assert!(reader.read(&[Bytes::from(vec![1; MAX_PICTURE + 1])]).is_none());
+        // A key frame with rubbish for parameter sets can be read but not be started from.
+        let rubbish = [&[0x67][..], &[0x68], &[0x65, 1]].map(Bytes::from_static);
+        assert!(reader.read(&rubbish).is_some_and(|picture| picture.sync));
+        assert!(reader.config().is_none());
+    }
+}

@@ -1,0 +1,276 @@
+//! Cuts one participant's frames into segments, and keeps the books on what is missing.
+//!
+//! A frame is held until the next one of its kind tells how long it lasts; then it joins the open
+//! cut. Whatever happens, each frame comes out exactly once and in order, a cut never exceeds
+//! [`MAX_SEGMENT`], each kind's time never runs backwards, and time without media is on the ledger.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use vbranch_domain::MediaKind;
+
+use super::{
+    codec::VideoConfig,
+    kinds::PerKind,
+    sample::{Cut, Piece, Sample, Setup, TimedFrame, from_ticks, to_ticks},
+};
+use crate::segment::{GapCause, MAX_SEGMENT};
+
+/// Aim for this much media per segment. Longer: a crash loses more; shorter: more objects.
+const TARGET: Duration = Duration::from_secs(1);
+
+/// From here on a key frame is worth cutting early for: it makes a place to start decoding.
+const NEAR_TARGET: Duration = Duration::from_millis(500);
+
+/// Before the first init section, wait this long for the other kind to show up. Longer: the
+/// first durable segment (which business steps wait for) comes late; shorter: a camera that is
+/// slow to start splits the recording with a discontinuity.
+const WAIT_FOR_BOTH: Duration = Duration::from_millis(1500);
+
+/// A frame waits this long for its successor. Longer: more is lost in a crash; shorter: a slow
+/// camera (browsers go down to one picture a second) leaves holes.
+const HOLD: Duration = Duration::from_millis(1200);
+
+/// An open cut is closed this long after its first sample came in, whatever is missing from it.
+const MAX_OPEN: Duration = Duration::from_millis(1500);
+
+/// Capture jitter and slewing up to half a frame, but no more than this, are not gaps.
+const MAX_SLACK: Duration = Duration::from_millis(20);
+
+/// A cut is closed when its media reach this size: an object is sealed in memory.
+const MAX_CUT_BYTES: usize = 8 * 1024 * 1024;
+
+/// A cut is closed at this many samples (2 s of 2.5 ms packets and 120 pictures a second are
+/// about 1,000), so that a flood of tiny frames cannot make a huge index.
+const MAX_CUT_SAMPLES: usize = 4096;
+
+/// The engine of one participant.
+#[derive(Debug, Default)]
+pub(super) struct Segmenter {
+    tracks: PerKind<Track>,
+    open: Option<Open>,
+    /// The set-up of the last cut; `None` before the first.
+    decided: Option<Setup>,
+    out: VecDeque<Piece>,
+}
+
+#[derive(Debug, Default)]
+struct Track {
+    pending: Option<Pending>,
+    /// Where media of this kind ended, once any was there.
+    last: Option<End>,
+    /// Something is known to be missing before the next frame.
+    cause: Option<GapCause>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    frame: TimedFrame,
+    start: u64,
+}
+
+/// The end of a stored frame, ticks.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// Where it ended by itself.
+    nominal: u64,
+    /// Where it ended as stored, stretched or not.
+    stored: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    cut: Cut,
+    /// Arrival of its first sample.
+    since: Duration,
+}
+
+impl Segmenter {
+    /// Takes the next frame of its kind.
+    pub(super) fn push(&mut self, frame: TimedFrame) {
+        let kind = frame.kind;
+        let track = self.tracks.get_mut(kind);
+        let earliest = match (&track.pending, track.last) {
+            (Some(pending), _) => pending.start.saturating_add(1),
+            (None, Some(end)) => end.stored,
+            (None, None) => 0,
+        };
+        let start = to_ticks(kind, frame.at).max(earliest);
+        self.release(kind, Some(start));
+        self.account(kind, start, &frame);
+        self.tracks.get_mut(kind).pending = Some(Pending { frame, start });
+    }
+
+    /// Notes that media of this kind is missing between the frames before and after.
+    pub(super) fn missing(&mut self, kind: MediaKind, cause: GapCause) {
+        // The first cause is the nearest to the truth: what follows it is often its consequence.
+        self.tracks.get_mut(kind).cause.get_or_insert(cause);
+    }
+
+    /// Notes that media should have begun here but did not (e.g. no key frame yet).
+    pub(super) fn expected_at(&mut self, kind: MediaKind, at: Duration, cause: GapCause) {
+        let track = self.tracks.get_mut(kind);
+        if track.last.is_none() && track.pending.is_none() {
+            let at = to_ticks(kind, at);
+            track.last = Some(End { nominal: at, stored: at });
+        }
+        self.missing(kind, cause);
+    }
+
+    /// The connection is gone: lets go of everything held. What follows comes after a gap.
+    pub(super) fn interrupt(&mut self, cause: GapCause) {
+        for kind in PerKind::<()>::KINDS {
+            self.release(kind, None);
+            let track = self.tracks.get_mut(kind);
+            if track.last.is_some() {
+                track.cause = Some(cause);
+            }
+        }
+        self.emit();
+    }
+
+    /// The recording ends at `now` with the connection up: a stream that had fallen silent is
+    /// declared so.
+    pub(super) fn finish(&mut self, now: Duration) {
+        for kind in PerKind::<()>::KINDS {
+            self.release(kind, None);
+            let track = self.tracks.get_mut(kind);
+            let cause = track.cause.take();
+            let Some(end) = track.last else { continue };
+            let silent = now.saturating_sub(from_ticks(kind, end.nominal));
+            if silent > HOLD || (cause.is_some() && !silent.is_zero()) {
+                let start = from_ticks(kind, end.nominal);
+                let cause = cause.unwrap_or(GapCause::Stalled);
+                self.out.push_back(Piece::Gap { kind, start, duration: silent, cause });
+            }
+        }
+        self.emit();
+    }
+
+    /// Lets go of what has waited long enough.
+    pub(super) fn handle_timeout(&mut self, now: Duration) {
+        for kind in PerKind::<()>::KINDS {
+            let held = self.tracks.get(kind).pending.as_ref().map(|p| p.frame.arrived);
+            if held.is_some_and(|arrived| now >= arrived.saturating_add(HOLD)) {
+                self.release(kind, None);
+            }
+        }
+        if self.open.as_ref().is_some_and(|open| now >= open.since.saturating_add(MAX_OPEN)) {
+            self.emit();
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        let held = self
+            .tracks
+            .iter()
+            .filter_map(|(_, t)| t.pending.as_ref().map(|p| p.frame.arrived.saturating_add(HOLD)));
+        let open = self.open.as_ref().map(|open| open.since.saturating_add(MAX_OPEN));
+        held.chain(open).min()
+    }
+
+    /// The next finished piece.
+    pub(super) fn poll(&mut self) -> Option<Piece> {
+        self.out.pop_front()
+    }
+
+    /// Moves the held frame of a kind into the open cut. `next` is where its successor starts;
+    /// without one it lasts as long as it does by itself.
+    fn release(&mut self, kind: MediaKind, next: Option<u64>) {
+        let track = self.tracks.get_mut(kind);
+        let Some(Pending { frame, start }) = track.pending.take() else { return };
+        let longest = to_ticks(kind, MAX_SEGMENT);
+        let nominal = to_ticks(kind, frame.nominal).clamp(1, longest);
+        let duration = match next {
+            Some(next) => next.saturating_sub(start).clamp(1, longest),
+            None => nominal,
+        };
+        track.last = Some(End {
+            nominal: start.saturating_add(nominal.min(duration)),
+            stored: start.saturating_add(duration),
+        });
+        let sample = Sample { start, duration, sync: frame.sync, data: frame.data };
+        self.append(kind, sample, frame.config.as_ref(), frame.arrived);
+    }
+
+    /// Writes down what is missing between the last stored frame and one that starts at `start`.
+    fn account(&mut self, kind: MediaKind, start: u64, frame: &TimedFrame) {
+        let track = self.tracks.get_mut(kind);
+        let cause = track.cause.take();
+        let Some(end) = track.last else { return };
+        let missing = start.saturating_sub(end.nominal);
+        let slack = to_ticks(kind, (frame.nominal / 2).min(MAX_SLACK));
+        // A video that is merely slow stretches its pictures; only a known loss or a hole in what
+        // was stored makes a gap of it. Sound has no such excuse.
+        let is_hole = start > end.stored;
+        let suspect = kind == MediaKind::Audio || cause.is_some() || is_hole;
+        if suspect && missing > slack {
+            let from = from_ticks(kind, end.nominal);
+            let duration = from_ticks(kind, start).saturating_sub(from);
+            let cause = cause.unwrap_or(GapCause::Stalled);
+            self.out.push_back(Piece::Gap { kind, start: from, duration, cause });
+        }
+    }
+
+    fn append(
+        &mut self,
+        kind: MediaKind,
+        sample: Sample,
+        config: Option<&Arc<VideoConfig>>,
+        arrived: Duration,
+    ) {
+        if self.must_cut(kind, &sample, config) {
+            self.emit();
+        }
+        let start = from_ticks(kind, sample.start);
+        let end = from_ticks(kind, sample.end());
+        let known = self.decided.clone().unwrap_or_default();
+        let open = self.open.get_or_insert_with(|| Open {
+            cut: Cut { setup: known, start, end, ..Cut::default() },
+            since: arrived,
+        });
+        open.cut.setup = open.cut.setup.with(kind, config);
+        open.cut.start = open.cut.start.min(start);
+        open.cut.end = open.cut.end.max(end);
+        open.cut.bytes = open.cut.bytes.saturating_add(sample.data.len());
+        open.cut.tracks.get_mut(kind).push(sample);
+    }
+
+    /// Whether the open cut has to end before this sample.
+    fn must_cut(
+        &self,
+        kind: MediaKind,
+        sample: &Sample,
+        config: Option<&Arc<VideoConfig>>,
+    ) -> bool {
+        let Some(Open { cut, .. }) = &self.open else { return false };
+        let start = from_ticks(kind, sample.start);
+        let span = from_ticks(kind, sample.end()).max(cut.end) - start.min(cut.start);
+        let into = start.saturating_sub(cut.start);
+        let setup = cut.setup.with(kind, config);
+        // Before the first init section a set-up may still grow; a picture may never change its
+        // coding within a cut.
+        let other_setup = setup != cut.setup
+            && (self.decided.is_some() || (cut.setup.video.is_some() && kind == MediaKind::Video));
+        let waiting = self.decided.is_none() && !cut.setup.is_complete();
+        let target = if waiting { WAIT_FOR_BOTH } else { TARGET };
+        let key = kind == MediaKind::Video && sample.sync && !waiting;
+        other_setup
+            || span > MAX_SEGMENT
+            || into >= target
+            || (key && into >= NEAR_TARGET)
+            || cut.bytes.saturating_add(sample.data.len()) > MAX_CUT_BYTES
+            || cut.samples() >= MAX_CUT_SAMPLES
+    }
+
+    fn emit(&mut self) {
+        if let Some(Open { cut, .. }) = self.open.take() {
+            self.decided = Some(cut.setup.clone());
+            self.out.push_back(Piece::Cut(cut));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "segmenter_tests.rs"]
+mod tests;
