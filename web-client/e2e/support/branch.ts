@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { BINARY, ROOT, modelsFolder } from "./paths";
-import { freeMediaBase, freeTcpPort } from "./ports";
+import { type Ports, freePorts } from "./ports";
 
 export type Output = { code: number | null; stdout: string; stderr: string };
 
@@ -20,18 +20,26 @@ export class Branch {
   private constructor(
     readonly url: string,
     readonly dataDir: string,
-    readonly mediaPort: number,
+    private readonly ports: Ports,
+    private readonly options: Options,
     private readonly child: ChildProcess,
     private readonly output: string[],
   ) {}
 
   static async start(options: Options = {}): Promise<Branch> {
     const dataDir = options.dataDir ?? newDataDir();
-    const httpPort = await freeTcpPort();
-    const mediaPort = await freeMediaBase();
+    return Branch.launch(dataDir, await freePorts(), options);
+  }
+
+  /** The same server once more, after it ended: same addresses, same data, same settings. */
+  async again(): Promise<Branch> {
+    return Branch.launch(this.dataDir, this.ports, this.options);
+  }
+
+  private static async launch(dataDir: string, ports: Ports, options: Options): Promise<Branch> {
     const child = spawn(BINARY, ["serve", "--demo", ...(options.args ?? [])], {
       cwd: ROOT,
-      env: branchEnv(dataDir, httpPort, mediaPort, options.env),
+      env: branchEnv(dataDir, ports, options.env),
       stdio: ["ignore", "pipe", "pipe"],
     });
     const output: string[] = [];
@@ -43,7 +51,8 @@ export class Branch {
         file.write(text);
       });
     }
-    const branch = new Branch(`http://localhost:${httpPort}`, dataDir, mediaPort, child, output);
+    const url = `http://localhost:${ports.http}`;
+    const branch = new Branch(url, dataDir, ports, options, child, output);
     await branch.ready();
     return branch;
   }
@@ -105,14 +114,13 @@ export function newDataDir(): string {
 
 export function branchEnv(
   dataDir: string,
-  httpPort: number,
-  mediaPort: number,
+  ports: Ports,
   more: Record<string, string> = {},
 ): NodeJS.ProcessEnv {
   return {
     ...process.env,
-    VBRANCH_HTTP_LISTEN: `127.0.0.1:${httpPort}`,
-    VBRANCH_MEDIA_LISTEN: `127.0.0.1:${mediaPort}`,
+    VBRANCH_HTTP_LISTEN: `127.0.0.1:${ports.http}`,
+    VBRANCH_MEDIA_LISTEN: `127.0.0.1:${ports.media}`,
     VBRANCH_DATA_DIR: dataDir,
     VBRANCH_KYC_MODELS_DIR: modelsFolder(),
     ...more,

@@ -31,7 +31,11 @@ export class Customer {
     return new URL(this.page.url()).pathname.replace("/v/", "");
   }
 
+  /** Past the words of welcome. */
   async openConsents(): Promise<void> {
+    await expect(this.page.getByTestId("visit-welcome")).toBeVisible();
+    await this.person.picture("01-welcome");
+    await this.page.getByTestId("welcome-continue").click();
     await expect(this.page.getByTestId("consents-submit")).toBeVisible();
   }
 

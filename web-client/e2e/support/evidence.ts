@@ -2,7 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
-import { run } from "./branch";
+import { expect } from "@playwright/test";
+
+import { type Branch, type Output, run, vbranch } from "./branch";
+import { BINARY } from "./paths";
 
 /** All files under a folder, by path relative to it, in a stable order. */
 export function filesUnder(folder: string): string[] {
@@ -91,4 +94,53 @@ export function secretsOf(file: string): Map<string, Buffer> {
 
 export function remove(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** An exported evidence bundle, and what `vbranch verify` says of it or of a damaged copy. */
+export class Bundle {
+  private constructor(
+    readonly folder: string,
+    private readonly dataDir: string,
+  ) {}
+
+  static async export(branch: Branch, recording: string): Promise<Bundle> {
+    const folder = join(mkdtempSync(join(tmpdir(), "vbranch-export-")), "bundle");
+    const { code, stdout, stderr } = await vbranch(
+      branch.dataDir,
+      ...["export", recording, "--out", folder],
+    );
+    if (code !== 0) throw new Error(`export failed (${code}): ${stdout}${stderr}`);
+    return new Bundle(folder, branch.dataDir);
+  }
+
+  /** Offline: no server, no data key, only the bundle and the public key. */
+  async verify(folder = this.folder): Promise<Output> {
+    return run(BINARY, ["verify", folder, "--key", publicKeyOf(this.dataDir)], {
+      PATH: process.env["PATH"],
+    });
+  }
+
+  /** Damages a copy and expects that this is found and named. */
+  async expectFound(damage: (copy: string) => string): Promise<void> {
+    const copy = copyOf(this.folder);
+    try {
+      const named = damage(copy);
+      const { code, stdout, stderr } = await this.verify(copy);
+      expect(code, `exit code after damaging ${named}: ${stdout}${stderr}`).toBe(1);
+      expect(stdout + stderr, "what is wrong is named").toContain(named);
+    } finally {
+      remove(copy);
+    }
+  }
+
+  /** The sealed segments, in order. */
+  segments(): string[] {
+    return filesUnder(this.folder).filter((name) => SEGMENT.test(name));
+  }
+}
+
+const SEGMENT = /\.seg$/;
+
+function publicKeyOf(dataDir: string): string {
+  return join(dataDir, "keys/signing.pub");
 }

@@ -4,7 +4,13 @@ import { createServer } from "node:net";
 /** How many media ports are kept free from the base on: one per shard, and shards are per core. */
 const SHARDS = 16;
 
-export async function freeTcpPort(): Promise<number> {
+export type Ports = { http: number; media: number };
+
+export async function freePorts(): Promise<Ports> {
+  return { http: await freeTcpPort(), media: await freeMediaBase() };
+}
+
+async function freeTcpPort(): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer();
     server.once("error", fail);
@@ -20,7 +26,7 @@ export async function freeTcpPort(): Promise<number> {
 }
 
 /** A base from which on a run of UDP and TCP ports is free. */
-export async function freeMediaBase(): Promise<number> {
+async function freeMediaBase(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const base = 20_000 + Math.floor(Math.random() * 10_000);
     const ports = Array.from({ length: SHARDS }, (_, shard) => base + shard);

@@ -1,0 +1,68 @@
+import { expect, test } from "@playwright/test";
+
+import { Auditor } from "../support/auditor";
+import { Branch } from "../support/branch";
+import { Bundle } from "../support/evidence";
+import { Scene, intoCall } from "../support/visit";
+import { figure, seconds } from "../support/figures";
+
+test("a server killed in mid-call leaves evidence that verifies, with the loss declared", async () => {
+  const scene = await Scene.open();
+  try {
+    const { customer, staff } = await intoCall(scene);
+    await staff.expectRecording("on");
+    const { steps } = await staff.view();
+    const first = steps[0];
+    if (first === undefined) throw new Error("the journey has no steps");
+    await staff.doStep(first, customer);
+    const visit = staff.visit;
+
+    await scene.branch.kill();
+    await expect(customer.page.getByTestId("offline-banner")).toBeVisible({ timeout: 30_000 });
+    await customer.person.picture("20-server-gone");
+
+    const began = Date.now();
+    scene.branch = await scene.branch.again();
+    figure("restart after kill -9 until ready", seconds(Date.now() - began));
+
+    // The pages find the server again by themselves and say what became of the call.
+    await customer.expectClosed("interrupted");
+    await customer.person.picture("21-interrupted");
+    await staff.person.picture("21-interrupted");
+
+    const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
+    await auditor.signIn();
+    const recording = await auditor.recordingOf(visit);
+    expect(recording.state).toBe("recovered");
+    expect(recording.gap_ms, "the loss is declared").toBeGreaterThan(0);
+    figure("media declared lost after kill -9", `${recording.gap_ms} ms`);
+
+    const bundle = await Bundle.export(scene.branch, recording.recording);
+    const verdict = await bundle.verify();
+    expect(verdict.code, verdict.stdout + verdict.stderr).toBe(0);
+
+    await auditor.openReplay("A test of what is left after a crash");
+    await auditor.expectBothToPlay();
+  } finally {
+    await scene.close();
+  }
+});
+
+test("a server stopped in order seals what it was recording", async () => {
+  const scene = await Scene.open();
+  try {
+    const { staff } = await intoCall(scene);
+    await staff.expectRecording("on");
+    const visit = staff.visit;
+    expect(await scene.branch.stop(), "exit code").toBe(0);
+    scene.branch = await Branch.start({ dataDir: scene.branch.dataDir });
+    const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
+    await auditor.signIn();
+    const recording = await auditor.recordingOf(visit);
+    expect(recording.state).toBe("sealed");
+    const verdict = await (await Bundle.export(scene.branch, recording.recording)).verify();
+    expect(verdict.code, verdict.stdout + verdict.stderr).toBe(0);
+  } finally {
+    await scene.close();
+  }
+});

@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+
+import { expect, test } from "@playwright/test";
+
+import { Auditor, VIDEOS } from "../support/auditor";
+import { Bundle, filesUnder, plaintextUnder, probe, remove, secretsOf } from "../support/evidence";
+import { figure, note, seconds } from "../support/figures";
+import { faceFilm } from "../support/film";
+import { expectToSeeAndHear, reloadAndMeasure, watch } from "../support/media";
+import { Scene, intoCall } from "../support/visit";
+
+/** The aim is 3 s; a machine that runs two browsers and a server on two cores gets more. */
+const BACK_WITHIN_MS = 10_000;
+
+test("a visit without face processing: served, recorded, replayed and proven", async () => {
+  test.setTimeout(300_000);
+  const scene = await Scene.open();
+  try {
+    const { customer, staff } = await intoCall(scene);
+    const inCallSince = Date.now();
+    await customer.person.picture("06-call");
+    await staff.person.picture("06-call");
+
+    await test.step("no step opens out of order", async () => {
+      await staff.expectRecording("on");
+      const { steps } = await staff.view();
+      const last = steps.at(-1);
+      const answer = await staff.post(`/api/v1/visits/${staff.visit}/steps/${last?.id}/open`);
+      expect(answer.status()).toBe(409);
+      expect(await answer.json()).toMatchObject({ code: "step_locked" });
+      const close = await staff.post(`/api/v1/visits/${staff.visit}/close`, {
+        outcome: "completed",
+      });
+      expect(close.status()).toBe(409);
+      expect(await close.json()).toMatchObject({ code: "steps_open" });
+    });
+
+    const { steps } = await staff.view();
+    const [first, second, ...rest] = steps;
+    if (!first || !second) throw new Error("the journey is too short");
+    await staff.doStep(first, customer);
+
+    await test.step("the customer reloads the page and is back", async () => {
+      const took = await reloadAndMeasure(customer.page, BACK_WITHIN_MS);
+      figure("customer back in the call after a reload", seconds(took));
+      await expectToSeeAndHear(staff.page, "the staff member");
+      await expectToSeeAndHear(customer.page, "the customer");
+    });
+
+    await staff.doStep(second, customer);
+
+    await test.step("the staff member reloads the page and is back", async () => {
+      const took = await reloadAndMeasure(staff.page, BACK_WITHIN_MS);
+      figure("staff back in the call after a reload", seconds(took));
+      await expectToSeeAndHear(customer.page, "the customer");
+      await expectToSeeAndHear(staff.page, "the staff member");
+    });
+
+    for (const step of rest) await staff.doStep(step, customer);
+    expect(steps.map((step) => step.kind).sort()).toEqual([
+      "disclosure",
+      "document",
+      "identity",
+      "question",
+      "signature",
+    ]);
+
+    const callMs = Date.now() - inCallSince;
+    await staff.close("completed");
+    await customer.expectClosed("completed");
+    await staff.person.picture("10-closed");
+
+    const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
+    await auditor.signIn();
+    const recording = await auditor.recordingOf(staff.visit);
+    expect(recording.state).toBe("sealed");
+
+    await test.step("the auditor replays it", async () => {
+      const reason = "Quality inspection of a demo visit";
+      await auditor.openReplay(reason);
+      await auditor.expectBothToPlay();
+      await expectSeekToWork(auditor);
+      const log = await auditor.auditLog();
+      expect(log.some((entry) => entry.reason === reason)).toBe(true);
+    });
+
+    const bundle = await Bundle.export(scene.branch, recording.recording);
+    await test.step("the bundle verifies, and every kind of damage is found", async () => {
+      const verdict = await bundle.verify();
+      expect(verdict.code, verdict.stdout + verdict.stderr).toBe(0);
+      await expectDamageToBeFound(bundle);
+    });
+    await test.step("the exported tracks are what was said and shown", async () => {
+      await expectTracksToFit(scene, recording, callMs);
+    });
+    await test.step("nothing secret is on the disk or in the log", async () => {
+      expect(scene.branch.log).not.toContain(customer.token);
+    });
+    remove(bundle.folder);
+  } finally {
+    await scene.close();
+  }
+});
+
+test("a visit with face processing: the server finds a live face in the media", async () => {
+  test.setTimeout(300_000);
+  const film = await faceFilm();
+  test.skip(film === null, "no film of a real face on this machine");
+  const scene = await Scene.open();
+  try {
+    const customer = await scene.customer({ film });
+    await customer.start();
+    await customer.consent("face");
+    await customer.checkMedia();
+    const began = Date.now();
+    await customer.passLiveness(150_000);
+    figure("liveness check, from start to queue", seconds(Date.now() - began));
+    const staff = await scene.staff();
+    await staff.signIn();
+    await staff.accept();
+    expect(await staff.view()).toMatchObject({ liveness: { status: "passed" } });
+    await staff.person.picture("06-call-with-verdict");
+    await expectToSeeAndHear(customer.page, "the customer");
+    await expectToSeeAndHear(staff.page, "the staff member");
+    await staff.close("abandoned");
+    await customer.expectClosed("abandoned");
+  } finally {
+    await scene.close();
+  }
+});
+
+async function expectSeekToWork(auditor: Auditor): Promise<void> {
+  const events = auditor.page.getByTestId("timeline-event");
+  const last = (await events.count()) - 2;
+  expect(last, "the timeline has events").toBeGreaterThan(4);
+  const forward = await auditor.seekTo(last);
+  expect(forward.after, "a later event is later in the film").toBeGreaterThan(forward.before + 1);
+  for (const video of VIDEOS) {
+    const { frames } = await watch(auditor.page, video);
+    await expect
+      .poll(async () => (await watch(auditor.page, video)).frames, { timeout: 15_000 })
+      .toBeGreaterThan(frames);
+  }
+  const [customer, staff] = await Promise.all(VIDEOS.map((video) => watch(auditor.page, video)));
+  expect(Math.abs((customer?.time ?? 0) - (staff?.time ?? 0))).toBeLessThan(120);
+  await auditor.person.picture("14-replay-after-seek");
+}
+
+async function expectDamageToBeFound(bundle: Bundle): Promise<void> {
+  const segments = bundle.segments();
+  const [first, second] = segments.slice(2);
+  if (!first || !second) throw new Error(`the bundle has too few segments: ${segments.join()}`);
+  await bundle.expectFound((copy) => {
+    const bytes = readFileSync(join(copy, first));
+    const at = Math.floor(bytes.length / 2);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    writeFileSync(join(copy, first), bytes);
+    return first;
+  });
+  await bundle.expectFound((copy) => {
+    rmSync(join(copy, first));
+    return first;
+  });
+  await bundle.expectFound((copy) => {
+    renameSync(join(copy, first), join(copy, "swap"));
+    renameSync(join(copy, second), join(copy, first));
+    renameSync(join(copy, "swap"), join(copy, second));
+    return first;
+  });
+  await bundle.expectFound((copy) => {
+    truncateSync(join(copy, first), readFileSync(join(copy, first)).length - 1);
+    return first;
+  });
+  await bundle.expectFound((copy) => {
+    const manifest = join(copy, "manifest.json");
+    writeFileSync(manifest, readFileSync(manifest, "utf8").replace('"completed"', '"abandoned"'));
+    return "manifest";
+  });
+}

@@ -1,0 +1,112 @@
+/** The requests of docs/protocol.md, by who may make them. */
+import { http, type Http, type HttpOptions } from "./http";
+import type {
+  AuditEntry,
+  ClosingOutcome,
+  CustomerView,
+  Info,
+  NewVisit,
+  QueueEntry,
+  RecordingRow,
+  Replay,
+  StaffView,
+  StepInput,
+  User,
+} from "./protocol";
+
+/** Posts an SDP offer and resolves to the server's answer. */
+export type Negotiate = (offer: string) => Promise<string>;
+
+type Where = Pick<HttpOptions, "baseUrl" | "fetch">;
+
+/** What needs no sign-in, and signing in itself. */
+export class PublicApi {
+  private readonly http: Http;
+
+  constructor(where: Where = {}) {
+    this.http = http(where);
+  }
+
+  info = () => this.http.get<Info>("/info");
+  demoVisit = (product: string) =>
+    this.http.post<{ token: string; url: string }>("/demo/visits", { product });
+  signIn = (username: string, password: string) =>
+    this.http.post<User>("/session", { username, password });
+  currentUser = () => this.http.get<User>("/session");
+  signOut = () => this.http.delete("/session");
+}
+
+/** One customer's visit, by the token of the link. */
+export class CustomerApi {
+  private readonly http: Http;
+
+  constructor(
+    readonly token: string,
+    where: Where = {},
+  ) {
+    this.http = http({ ...where, token });
+  }
+
+  visit = () => this.http.get<CustomerView>("/customer/visit");
+  consent = (given: { recording: boolean; face: boolean; text_version: string }) =>
+    this.http.post<CustomerView>("/customer/visit/consents", given);
+  startLiveness = () => this.http.post<CustomerView>("/customer/visit/liveness");
+  skipLiveness = () => this.http.post<CustomerView>("/customer/visit/liveness/skip");
+  completeStep = (step: string, input: StepInput) =>
+    this.http.post<CustomerView>(`/customer/visit/steps/${encodeURIComponent(step)}`, input);
+  leave = () => this.http.post<CustomerView>("/customer/visit/leave");
+  negotiate: Negotiate = async (sdp) =>
+    (await this.http.post<{ sdp: string }>("/customer/visit/media", { sdp })).sdp;
+}
+
+/** What staff may ask, by the session cookie. */
+export class StaffApi {
+  private readonly http: Http;
+
+  constructor(where: Where = {}) {
+    this.http = http(where);
+  }
+
+  visits = async () => (await this.http.get<{ visits: QueueEntry[] }>("/visits")).visits;
+  createVisit = (product: string, expiresInS?: number) =>
+    this.http.post<NewVisit>("/visits", {
+      product,
+      ...(expiresInS === undefined ? {} : { expires_in_s: expiresInS }),
+    });
+  visit = (visit: string) => this.http.get<StaffView>(at(visit));
+  accept = (visit: string) => this.http.post<StaffView>(`${at(visit)}/accept`);
+  openStep = (visit: string, step: string) =>
+    this.http.post<StaffView>(`${at(visit)}/steps/${encodeURIComponent(step)}/open`);
+  completeStep = (visit: string, step: string, input: StepInput) =>
+    this.http.post<StaffView>(`${at(visit)}/steps/${encodeURIComponent(step)}/complete`, input);
+  close = (visit: string, outcome: ClosingOutcome) =>
+    this.http.post<StaffView>(`${at(visit)}/close`, { outcome });
+  negotiate =
+    (visit: string): Negotiate =>
+    async (sdp) =>
+      (await this.http.post<{ sdp: string }>(`${at(visit)}/media`, { sdp })).sdp;
+}
+
+/** What an auditor may ask, by the session cookie. */
+export class AuditApi {
+  private readonly http: Http;
+  private readonly base: string;
+
+  constructor(where: Where = {}) {
+    this.http = http(where);
+    this.base = where.baseUrl ?? "";
+  }
+
+  recordings = async () =>
+    (await this.http.get<{ recordings: RecordingRow[] }>("/recordings")).recordings;
+  replay = (recording: string, reason: string) =>
+    this.http.post<Replay>(`/recordings/${encodeURIComponent(recording)}/replays`, { reason });
+  log = async () => (await this.http.get<{ entries: AuditEntry[] }>("/audit-log")).entries;
+  /** The HLS playlist of one participant. */
+  playlist = (replay: string, participant: string) =>
+    `${this.base}/api/v1/replays/${encodeURIComponent(replay)}/${encodeURIComponent(participant)}/index.m3u8`;
+}
+
+function at(visit: string): string {
+  return `/visits/${encodeURIComponent(visit)}`;
+}

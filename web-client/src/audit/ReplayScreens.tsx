@@ -1,0 +1,82 @@
+import { useCallback } from "react";
+
+import type { ReplayTrack } from "@vbranch/sdk";
+
+import { dateTime } from "../format";
+import { useLanguage, useTranslation } from "../i18n";
+import { useNow } from "../ui/useNow";
+import type { PlayerState, ReplayPlayer } from "./ReplayPlayer";
+
+type Props = { player: ReplayPlayer; state: PlayerState; number: string | null };
+
+/** Both participants side by side, under a watermark that names who is looking, and when. */
+export function ReplayScreens({ player, state, number }: Props) {
+  const { t } = useTranslation();
+  const { tracks } = player.replay.view;
+  return (
+    <div className="screens">
+      {tracks.map((track) => (
+        <Screen
+          key={track.participant}
+          player={player}
+          track={track}
+          absent={state.absent.includes(track.participant)}
+        />
+      ))}
+      {state.stalled && (
+        <p className="screens-loading" role="status">
+          {t("audit.replay.loading")}
+        </p>
+      )}
+      <Watermark viewer={player.replay.viewer} number={number} />
+    </div>
+  );
+}
+
+type ScreenProps = { player: ReplayPlayer; track: ReplayTrack; absent: boolean };
+
+function Screen({ player, track, absent }: ScreenProps) {
+  const { t } = useTranslation();
+  const attach = useCallback(
+    (video: HTMLVideoElement | null) => {
+      if (video === null) return;
+      player.attach(track, video);
+      return () => player.detach(track.participant);
+    },
+    [player, track],
+  );
+  const label =
+    track.role === "customer" ? "audit.replay.videoCustomer" : "audit.replay.videoStaff";
+  return (
+    <figure className={`screen${absent ? " is-absent" : ""}`}>
+      {/* A recorded conversation has no captions; the step timeline beside it tells what happens. */}
+      {/* eslint-disable-next-line jsx-a11y/media-has-caption */}
+      <video
+        ref={attach}
+        playsInline
+        preload="auto"
+        aria-label={t(label)}
+        data-testid={`replay-video-${track.role}`}
+        data-absent={absent}
+      />
+      {absent && <p className="screen-absent">{t("audit.replay.absent")}</p>}
+      <figcaption>{t(`audit.replay.${track.role}`)}</figcaption>
+    </figure>
+  );
+}
+
+const MARKS = 12;
+
+function Watermark({ viewer, number }: { viewer: string; number: string | null }) {
+  const { t } = useTranslation();
+  const [language] = useLanguage();
+  const now = useNow(10_000);
+  const words = `${t("audit.replay.watermark", { viewer })} · ${number ?? ""} · ${dateTime(now, language)}`;
+  return (
+    <div className="watermark" data-testid="watermark" data-viewer={viewer} aria-hidden="true">
+      {Array.from({ length: MARKS }, (_, at) => (
+        <span key={at}>{words}</span>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,87 @@
+import { Alert, Button } from "antd";
+import { useEffect, useState } from "react";
+
+import type { User } from "@vbranch/sdk";
+
+import { Console, ConsoleTheme } from "../console/Console";
+import { SignInGate } from "../console/SignInGate";
+import { UserMenu } from "../console/UserMenu";
+import { useProblemWords, useTranslation } from "../i18n";
+import { useStore } from "../store";
+import { CallWorkspace } from "./CallWorkspace";
+import { NewLink } from "./NewLink";
+import { QueueList } from "./QueueList";
+import { StaffDesk } from "./StaffDesk";
+import "./staff.css";
+
+export default function StaffPage() {
+  return (
+    <ConsoleTheme>
+      <SignInGate kind="staff" roles={["staff", "supervisor", "admin"]}>
+        {(user, signOut) => <Desk user={user} signOut={signOut} />}
+      </SignInGate>
+    </ConsoleTheme>
+  );
+}
+
+function Desk({ user, signOut }: { user: User; signOut: () => void }) {
+  const { t } = useTranslation();
+  const [desk] = useState(() => new StaffDesk(signOut));
+  const { visit, queue, link, problem } = useStore(desk.state);
+  const media = useStore(desk.media.state);
+
+  useEffect(() => {
+    desk.start();
+    return () => desk.stop();
+  }, [desk]);
+
+  return (
+    <Console title={t("staff.title")} actions={<UserMenu user={user} onSignOut={signOut} />}>
+      {link === "waiting" && (
+        <p className="link-lost" role="status" data-testid="link-lost">
+          {t("reconnecting")}
+        </p>
+      )}
+      {media.problem && (
+        <DeskAlert
+          code={media.problem.code}
+          onRetry={() => desk.media.retry()}
+          testid="media-error"
+        />
+      )}
+      {problem && (
+        <DeskAlert code={problem.code} onRetry={() => void desk.load()} testid="desk-problem" />
+      )}
+      {visit ? (
+        <CallWorkspace desk={desk} view={visit} media={media} />
+      ) : (
+        <main className="page-main wide">
+          <div className="title-row">
+            <h1>{t("staff.queue.title")}</h1>
+            <NewLink api={desk.api} />
+          </div>
+          <QueueList desk={desk} queue={queue} />
+        </main>
+      )}
+    </Console>
+  );
+}
+
+type AlertProps = { code: string; onRetry: () => void; testid: string };
+
+function DeskAlert({ code, onRetry, testid }: AlertProps) {
+  const { t, i18n } = useTranslation();
+  const words = useProblemWords();
+  const help = `error.help.${code}`;
+  return (
+    <div data-testid={testid} data-code={code}>
+      <Alert
+        banner
+        type="error"
+        title={words(code)}
+        description={i18n.exists(help) ? t(help) : undefined}
+        action={<Button onClick={onRetry}>{t("retry")}</Button>}
+      />
+    </div>
+  );
+}
