@@ -13,6 +13,7 @@
 
 mod call;
 mod config;
+mod deliver_rtcp;
 mod demux;
 mod handle;
 mod negotiate;

@@ -14,7 +14,10 @@ use rtc::{
 };
 use vbranch_domain::MediaKind;
 
-use crate::handle::JoinError;
+use crate::{
+    deliver_rtcp::{self, DeliverRtcp},
+    handle::JoinError,
+};
 
 /// Largest offer taken. Chromium's with two media sections is about 6 kB.
 const MAX_SDP: usize = 64 << 10;
@@ -139,7 +142,7 @@ pub(crate) fn media_engine() -> Result<(MediaEngine, Registry), rtc::shared::err
     engine.register_codec(codec("video/rtx", 90_000, 0, "apt=102", 103), RtpCodecKind::Video)?;
     // NACK both ways, receiver and sender reports, transport-wide feedback to senders.
     let registry = register_default_interceptors(Registry::new(), &mut engine)?;
-    Ok((engine, registry))
+    Ok((engine, registry.with(deliver_rtcp::SLOT, DeliverRtcp::default())))
 }
 
 fn codec(
