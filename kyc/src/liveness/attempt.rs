@@ -1,6 +1,6 @@
 //! One gesture, judged over time: at rest, then moved, then at rest again.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use vbranch_domain::{Mono, kyc::Challenge};
 
@@ -69,9 +69,10 @@ impl Attempt {
         &mut self,
         at: Mono,
         face: &FaceObservation,
+        eyes: EyeLimits,
         policy: &LivenessPolicy,
     ) -> bool {
-        let reading = Reading::of(self.challenge, face, policy);
+        let reading = Reading::of(self.challenge, face, eyes, policy);
         self.best = self.best.max(reading.measure);
         let limit = match self.challenge {
             Challenge::Blink => millis(policy.blink_max_ms),
@@ -80,6 +81,45 @@ impl Attempt {
         let next = self.phase.next(at, &reading, millis(policy.baseline_ms), limit);
         self.phase = next.unwrap_or(Phase::Waiting);
         next.is_none()
+    }
+}
+
+/// From what level on this person's eyes are open and shut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct EyeLimits {
+    open: f32,
+    shut: f32,
+}
+
+/// What a person's eyes usually look like.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UsualEyes {
+    recent: VecDeque<f32>,
+}
+
+/// Looks from which the usual level is taken: about four seconds, so that some blinks do not shift
+/// it and a change of posture soon does.
+const USUAL_OVER: usize = 48;
+/// How much eyes at rest go above their usual level.
+const USUAL_WAVER: f32 = 0.08;
+
+impl UsualEyes {
+    pub(super) fn learn(&mut self, blink: f32) {
+        if self.recent.len() == USUAL_OVER {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(blink);
+    }
+
+    /// The limits that follow from the lower quartile of what was seen.
+    pub(super) fn limits(&self, policy: &LivenessPolicy) -> EyeLimits {
+        let mut sorted: Vec<f32> = self.recent.iter().copied().collect();
+        sorted.sort_by(f32::total_cmp);
+        let usual = sorted.get(sorted.len() / 4).copied().unwrap_or(0.0);
+        EyeLimits {
+            open: (usual + USUAL_WAVER).clamp(policy.blink_open, policy.blink_open_most),
+            shut: policy.blink_shut.max(usual + policy.blink_rise),
+        }
     }
 }
 
@@ -118,7 +158,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(challenge: Challenge, face: &FaceObservation, policy: &LivenessPolicy) -> Self {
+    fn of(
+        challenge: Challenge,
+        face: &FaceObservation,
+        eyes: EyeLimits,
+        policy: &LivenessPolicy,
+    ) -> Self {
         let turned = |towards: f32| Self {
             measure: towards,
             rest: face.yaw.abs() <= policy.straight_yaw,
@@ -129,8 +174,8 @@ impl Reading {
             // Turned far, an eye is foreshortened and its blink score means little.
             Challenge::Blink => Self {
                 measure: face.blink,
-                rest: face.blink <= policy.blink_open,
-                moved: face.blink >= policy.blink_shut,
+                rest: face.blink <= eyes.open,
+                moved: face.blink >= eyes.shut,
                 contrary: face.yaw.abs() >= policy.turn_yaw,
             },
             Challenge::TurnLeft => turned(face.yaw),

@@ -9,7 +9,7 @@ use vbranch_domain::{
 };
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, UsualEyes},
     policy::{LivenessPolicy, millis},
 };
 
@@ -65,6 +65,7 @@ pub struct Liveness {
     unusable: Option<(Advice, Mono)>,
     told: Option<Advice>,
     pending: Option<(Advice, Mono)>,
+    eyes: UsualEyes,
     signals: Vec<KycSignal>,
     presence_sum: f32,
     usable_frames: u32,
@@ -103,6 +104,7 @@ impl Liveness {
             unusable: None,
             told: None,
             pending: None,
+            eyes: UsualEyes::default(),
             signals: Vec::new(),
             presence_sum: 0.0,
             usable_frames: 0,
@@ -245,6 +247,7 @@ impl Liveness {
         if torn {
             self.interrupt();
         }
+        self.eyes.learn(face.blink);
         let (now, policy) = (self.now, &self.policy);
         let straight = face.yaw.abs() <= policy.straight_yaw;
         let mut advice = Advice::Good;
@@ -260,7 +263,7 @@ impl Liveness {
                 advice = Advice::LookStraight;
             }
             Phase::Asking { index, attempt, left } => {
-                if attempt.step(now, face, policy) {
+                if attempt.step(now, face, self.eyes.limits(policy), policy) {
                     let index = *index;
                     self.challenge_done(index);
                 } else if left.is_zero() || elapsed >= *left {

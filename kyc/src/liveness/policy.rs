@@ -33,6 +33,11 @@ pub struct LivenessPolicy {
     pub blink_shut: f32,
     /// Eyes this closed or less are open.
     pub blink_open: f32,
+    /// Narrow eyes, or eyes cast down on a screen, look half closed all the time. So eyes count as
+    /// open up to the person's usual level and a little, but never beyond this.
+    pub blink_open_most: f32,
+    /// And they are shut only if closed by this much more than usual.
+    pub blink_rise: f32,
     /// Eyes shut for longer than this are not a blink.
     pub blink_max_ms: u64,
 
@@ -71,9 +76,11 @@ impl Default for LivenessPolicy {
             max_gap_ms: 1_000,
             blink_shut: 0.5,
             blink_open: 0.3,
+            blink_open_most: 0.42,
+            blink_rise: 0.2,
             blink_max_ms: 1_500,
-            turn_yaw: 20.0,
-            straight_yaw: 12.0,
+            turn_yaw: 18.0,
+            straight_yaw: 10.0,
             turn_max_ms: 6_000,
             baseline_ms: 150,
             min_face: 0.2,
@@ -109,6 +116,8 @@ impl LivenessPolicy {
         let scores = [
             self.blink_shut,
             self.blink_open,
+            self.blink_open_most,
+            self.blink_rise,
             self.min_face,
             self.min_visible,
             self.min_brightness,
@@ -127,7 +136,10 @@ impl LivenessPolicy {
             (!self.challenges.is_empty(), "challenges must name at least one"),
             (self.challenges.len() <= 16, "challenges must not name more than 16"),
             (scores.iter().all(|s| (0.0..=1.0).contains(s)), "scores must lie in 0 to 1"),
-            (self.blink_open < self.blink_shut, "blink_open must be below blink_shut"),
+            (
+                self.blink_open <= self.blink_open_most && self.blink_open_most < self.blink_shut,
+                "blink_open <= blink_open_most < blink_shut must hold",
+            ),
             (
                 0.0 < self.straight_yaw
                     && self.straight_yaw < self.turn_yaw

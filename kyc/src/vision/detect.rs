@@ -132,8 +132,7 @@ impl Head {
         cells
             .filter_map(|(cell, (((class, object), b), k))| {
                 let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-                // Written so that NaN is refused as well.
-                if !(score >= MIN_SCORE) {
+                if score.is_nan() || score < MIN_SCORE {
                     return None;
                 }
                 let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
