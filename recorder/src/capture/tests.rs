@@ -345,3 +345,31 @@ fn hostile_input_stays_within_bounds() {
         }
     }
 }
+
+#[test]
+#[ignore]
+fn dump_tmp() {
+    fs::create_dir_all("/tmp/capmse").unwrap();
+    let mut a = Script::clean(ParticipantId::random(), 12.0);
+    a.sizes.push((5.0, 320, 240));
+    let mut b = Script::clean(ParticipantId::random(), 12.0);
+    b.reloads = vec![4.0..6.5];
+    let mut c = Script::clean(ParticipantId::random(), 12.0);
+    c.losses = vec![(MediaKind::Audio, 3.0..3.9), (MediaKind::Audio, 5.0..5.9)];
+    let mut d = Script::clean(ParticipantId::random(), 12.0);
+    d.camera_off = vec![4.0..7.0];
+    for (name, script) in [("size", a), ("reload", b), ("loss", c), ("off", d)] {
+        let film = script.shoot();
+        let take = Take::of(script.start, &film);
+        let dir = PathBuf::from("/tmp/capmse").join(name);
+        fs::create_dir_all(&dir).unwrap();
+        take.write(&dir);
+        fs::write(dir.join("init.mp4"), &take.inits[0].bytes).unwrap();
+        for s in &take.segments {
+            fs::write(dir.join(format!("{}.m4s", s.sequence)), &s.bytes).unwrap();
+        }
+        let infos: Vec<hls::HlsSegment> = take.segments.iter().map(|s| hls::HlsSegment{sequence: s.sequence, init: s.init, start: s.start, duration: s.duration}).collect();
+        fs::write(dir.join("p.m3u8"), hls::vod_playlist(&infos, |r| match r { hls::HlsResource::Init(_) => "init.mp4".into(), hls::HlsResource::Segment(n) => format!("{n}.m4s") })).unwrap();
+        println!("{name} {} segments, gaps {:?}", take.segments.len(), take.gaps.len());
+    }
+}

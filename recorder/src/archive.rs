@@ -1,0 +1,242 @@
+//! Finished recordings, read: manifests are checked against the branch's own signature, objects
+//! against the manifest, and whichever store has a good copy serves it. Plaintext exists in memory
+//! only.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use vbranch_domain::{
+    ParticipantId, RecordingId,
+    recording::{RecordingSummary, ReplayEvent, ReplayGap, ReplayTrack, ReplayView},
+};
+
+use crate::{
+    capture::hls::{HlsResource, HlsSegment, vod_playlist},
+    error::RecorderError,
+    hash::Sha256,
+    keys::{DataKey, EvidencePublicKey, KeyEncryptionKey, WrappedKey},
+    manifest::{
+        MAX_MANIFEST, Manifest, Sealed, SegmentEntry, Track, init_context, segment_context,
+    },
+    seal::open,
+    segment::InitHash,
+    store::{MAX_OBJECT, ObjectName, Store, StoreError, read_limited},
+};
+
+/// Manifests kept parsed: about as many replays as run at a time. Beyond, all are let go of.
+const CACHED: usize = 16;
+
+/// See the module's documentation.
+pub(crate) struct Archive {
+    pub stores: [Arc<dyn Store>; 2],
+    pub kek: Arc<dyn KeyEncryptionKey>,
+    pub public: EvidencePublicKey,
+    /// `<data>/recordings`.
+    pub folder: PathBuf,
+    pub cache: Mutex<HashMap<RecordingId, Arc<Manifest>>>,
+}
+
+/// A manifest as signed.
+pub(crate) struct SignedManifest {
+    pub bytes: Vec<u8>,
+    pub signature: Vec<u8>,
+}
+
+impl Archive {
+    /// The manifest of a sealed recording.
+    pub fn manifest(&self, recording: RecordingId) -> Result<Arc<Manifest>, RecorderError> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(manifest) = cache.get(&recording) {
+            return Ok(Arc::clone(manifest));
+        }
+        let signed = self.signed_manifest(recording)?;
+        let manifest = Arc::new(self.parse(recording, &signed)?);
+        if cache.len() >= CACHED {
+            cache.clear();
+        }
+        cache.insert(recording, Arc::clone(&manifest));
+        Ok(manifest)
+    }
+
+    /// The manifest's bytes and signature, from the data folder or else from a store, checked.
+    pub fn signed_manifest(&self, recording: RecordingId) -> Result<SignedManifest, RecorderError> {
+        let folder = self.folder.join(recording.to_string());
+        let local = || -> Result<SignedManifest, StoreError> {
+            Ok(SignedManifest {
+                bytes: read_limited(&folder.join("manifest.json"), MAX_MANIFEST)?,
+                signature: read_limited(&folder.join("manifest.sig"), 64)?,
+            })
+        };
+        let stored = |store: &Arc<dyn Store>| -> Result<SignedManifest, StoreError> {
+            Ok(SignedManifest {
+                bytes: store.get(&ObjectName::manifest(recording), MAX_MANIFEST)?,
+                signature: store.get(&ObjectName::signature(recording), 64)?,
+            })
+        };
+        let candidates =
+            std::iter::once(local()).chain(self.stores.iter().map(stored)).collect::<Vec<_>>();
+        let found = candidates.iter().any(Result::is_ok);
+        candidates
+            .into_iter()
+            .flatten()
+            .find(|signed| self.public.verifies(&signed.bytes, &signed.signature))
+            .ok_or(if found { RecorderError::BadSignature } else { RecorderError::NotFound })
+    }
+
+    /// A manifest whose signature has been checked, as a value that agrees with itself.
+    pub fn parse(
+        &self,
+        recording: RecordingId,
+        signed: &SignedManifest,
+    ) -> Result<Manifest, RecorderError> {
+        let manifest: Manifest = serde_json::from_slice(&signed.bytes)
+            .map_err(crate::canonical::CanonicalError::from)?;
+        manifest.check()?;
+        if manifest.recording != recording {
+            return Err(RecorderError::NotFound);
+        }
+        Ok(manifest)
+    }
+
+    /// The wrapped data key the manifest names.
+    pub fn wrapped_key(&self, manifest: &Manifest) -> Result<WrappedKey, RecorderError> {
+        let name = ObjectName::key(manifest.recording);
+        self.stores
+            .iter()
+            .filter_map(|store| store.get(&name, 4096).ok())
+            .filter_map(|bytes| serde_json::from_slice::<WrappedKey>(&bytes).ok())
+            .find(|key| key.id() == manifest.key.id)
+            .ok_or(RecorderError::NoGoodCopy)
+    }
+
+    /// The data key of a sealed recording.
+    pub fn data_key(&self, manifest: &Manifest) -> Result<DataKey, RecorderError> {
+        let wrapped = self.wrapped_key(manifest)?;
+        Ok(self.kek.unwrap(manifest.recording, &wrapped)?)
+    }
+
+    /// A sealed object as the manifest describes it, from whichever store has a good copy.
+    pub fn object(&self, name: &ObjectName, object: &Sealed) -> Result<Vec<u8>, RecorderError> {
+        self.stores
+            .iter()
+            .filter_map(|store| store.get(name, object.sealed_len.min(MAX_OBJECT)).ok())
+            .find(|bytes| Sha256::of(bytes) == object.sealed_sha256)
+            .ok_or(RecorderError::NoGoodCopy)
+    }
+
+    /// The n-th init section of a participant, in clear.
+    pub fn init(
+        &self,
+        manifest: &Manifest,
+        key: &DataKey,
+        participant: ParticipantId,
+        hash: Sha256,
+    ) -> Result<Bytes, RecorderError> {
+        let track = track(manifest, participant)?;
+        let init = track.inits.iter().find(|init| init.object.plain_sha256 == hash);
+        let init = init.ok_or(RecorderError::NotFound)?;
+        let recording = manifest.recording;
+        let name = ObjectName::init(recording, participant, InitHash(hash.0));
+        let sealed = self.object(&name, &init.object)?;
+        let key = key.track(recording, participant)?;
+        Ok(open(&key, &init_context(recording, participant, hash), &sealed)?.into())
+    }
+
+    /// One segment, in clear.
+    pub fn segment(
+        &self,
+        manifest: &Manifest,
+        key: &DataKey,
+        participant: ParticipantId,
+        segment: &SegmentEntry,
+    ) -> Result<Bytes, RecorderError> {
+        let recording = manifest.recording;
+        let name = ObjectName::segment(recording, participant, segment.sequence);
+        let sealed = self.object(&name, &segment.object)?;
+        let key = key.track(recording, participant)?;
+        let context = segment_context(recording, participant, segment.sequence, segment.init);
+        Ok(open(&key, &context, &sealed)?.into())
+    }
+}
+
+/// One participant's track.
+pub(crate) fn track(
+    manifest: &Manifest,
+    participant: ParticipantId,
+) -> Result<&Track, RecorderError> {
+    let mut tracks = manifest.tracks.iter();
+    tracks.find(|track| track.participant == participant).ok_or(RecorderError::NotFound)
+}
+
+/// Segments that can be played.
+pub(crate) fn playable(track: &Track) -> impl Iterator<Item = &SegmentEntry> {
+    track.segments.iter().filter(|segment| !segment.lost)
+}
+
+/// The HLS playlist of a track. Addresses are `<prefix>init/<n>` and `<prefix>segment/<sequence>`.
+pub(crate) fn playlist(track: &Track, prefix: &str) -> String {
+    let segments: Vec<_> = playable(track)
+        .map(|segment| HlsSegment {
+            sequence: segment.sequence,
+            init: InitHash(segment.init.0),
+            start: Duration::from_micros(segment.start_us),
+            duration: Duration::from_micros(segment.duration_us),
+        })
+        .collect();
+    vod_playlist(&segments, |resource| match resource {
+        HlsResource::Init(hash) => {
+            let n = track.inits.iter().position(|init| init.object.plain_sha256.0 == hash.0);
+            format!("{prefix}init/{}", n.unwrap_or_default())
+        }
+        HlsResource::Segment(sequence) => format!("{prefix}segment/{sequence}"),
+    })
+}
+
+/// The line of the auditor's list.
+pub(crate) fn summary(manifest: &Manifest) -> RecordingSummary {
+    RecordingSummary {
+        recording: manifest.recording,
+        visit: manifest.visit,
+        started: manifest.started_ms,
+        duration_ms: manifest.duration_us / 1000,
+        state: manifest.state.as_str().to_owned(),
+        gap_ms: manifest.gap_us() / 1000,
+    }
+}
+
+/// What a replay shows beside the media.
+pub(crate) fn view(manifest: &Manifest) -> ReplayView {
+    let tracks = manifest.tracks.iter().filter_map(|track| {
+        let start_us = playable(track).next()?.start_us;
+        let end_us = playable(track).map(|s| s.start_us.saturating_add(s.duration_us)).max()?;
+        Some(ReplayTrack {
+            participant: track.participant,
+            role: manifest.role(track.participant).unwrap_or("unknown").to_owned(),
+            start_ms: start_us / 1000,
+            duration_ms: end_us.saturating_sub(start_us) / 1000,
+        })
+    });
+    let timeline = manifest.timeline.iter().filter_map(|entry| {
+        // Events of a newer version are in the manifest, but this one cannot show them.
+        let kind = serde_json::from_value(entry.event.clone()).ok()?;
+        Some(ReplayEvent { offset_ms: u64::try_from(entry.offset_us / 1000).unwrap_or(0), kind })
+    });
+    let gaps = manifest.gaps.iter().map(|gap| ReplayGap {
+        offset_ms: gap.start_us / 1000,
+        duration_ms: gap.duration_us / 1000,
+        participant: gap.participant,
+        kind: gap.kind,
+        cause: gap.cause.as_str().to_owned(),
+    });
+    ReplayView {
+        summary: summary(manifest),
+        tracks: tracks.collect(),
+        timeline: timeline.collect(),
+        gaps: gaps.collect(),
+    }
+}

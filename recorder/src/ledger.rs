@@ -1,0 +1,347 @@
+//! What is known of a recording, entry by entry. The running recorder and the recovery after a
+//! crash fill the same ledger, so both write the same manifest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vbranch_domain::{
+    MediaKind, ParticipantId, RecordingId, UnixMillis,
+    recording::{RecordedParticipant, RecordingMeta},
+};
+
+use crate::{
+    hash::Sha256,
+    keys::WrappedKey,
+    manifest::{
+        ArtifactEntry, FORMAT, Gap, InitEntry, KeyRef, LogRef, Loss, Manifest, Policy, Report,
+        SEALING, SegmentEntry, SkewEntry, State, TimelineEntry, Track, chain_start,
+    },
+    segment::GapCause,
+};
+
+/// One line of a recording's journal. No personal data, no key in clear.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// The first line.
+    Opened {
+        /// What was opened.
+        meta: RecordingMeta,
+        /// Its data key, wrapped.
+        key: WrappedKey,
+        /// The rules.
+        policy: Policy,
+    },
+    /// Someone takes part.
+    Participant(RecordedParticipant),
+    /// Someone's media connection came up.
+    Leg {
+        /// Whose.
+        participant: ParticipantId,
+        /// When.
+        at_us: u64,
+    },
+    /// An init section is about to be stored.
+    Init {
+        /// Whose.
+        participant: ParticipantId,
+        /// As in the manifest.
+        init: InitEntry,
+    },
+    /// A segment is about to be stored.
+    Segment {
+        /// Whose.
+        participant: ParticipantId,
+        /// As in the manifest.
+        segment: SegmentEntry,
+    },
+    /// Media is missing.
+    Gap(Gap),
+    /// A sender report.
+    Report(Report),
+    /// A measurement.
+    Skew(SkewEntry),
+    /// Something happened.
+    Event(TimelineEntry),
+    /// No store could take this segment; gaps say so too.
+    Lost {
+        /// Whose.
+        participant: ParticipantId,
+        /// Its number.
+        sequence: u32,
+    },
+    /// An artefact is about to be stored.
+    Artifact(ArtifactEntry),
+    /// Recording goes on.
+    Heartbeat {
+        /// When.
+        at_us: u64,
+    },
+    /// The recording was closed in order; only sealing is left.
+    Closed {
+        /// Its length.
+        duration_us: u64,
+        /// Wall clock.
+        at_ms: UnixMillis,
+    },
+}
+
+/// The sum of a recording's entries.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    meta: RecordingMeta,
+    key: WrappedKey,
+    policy: Policy,
+    tracks: BTreeMap<ParticipantId, Track>,
+    legs: BTreeMap<ParticipantId, u64>,
+    artifacts: Vec<ArtifactEntry>,
+    timeline: Vec<TimelineEntry>,
+    gaps: Vec<Gap>,
+    reports: Vec<Report>,
+    skews: Vec<SkewEntry>,
+    last_heartbeat_us: u64,
+    closed: Option<(u64, UnixMillis)>,
+}
+
+impl Ledger {
+    /// A ledger with its first entry.
+    #[must_use]
+    pub const fn new(meta: RecordingMeta, key: WrappedKey, policy: Policy) -> Self {
+        Self {
+            meta,
+            key,
+            policy,
+            tracks: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            artifacts: Vec::new(),
+            timeline: Vec::new(),
+            gaps: Vec::new(),
+            reports: Vec::new(),
+            skews: Vec::new(),
+            last_heartbeat_us: 0,
+            closed: None,
+        }
+    }
+
+    /// The ledger of a journal; `None` where it does not begin as one.
+    #[must_use]
+    pub fn replay(entries: Vec<Entry>) -> Option<Self> {
+        let mut entries = entries.into_iter();
+        let Some(Entry::Opened { meta, key, policy }) = entries.next() else { return None };
+        let mut ledger = Self::new(meta, key, policy);
+        entries.for_each(|entry| ledger.apply(entry));
+        Some(ledger)
+    }
+
+    /// Adds one entry.
+    pub fn apply(&mut self, entry: Entry) {
+        match entry {
+            // Only ever the first line, which `new` took.
+            Entry::Opened { .. } => {}
+            Entry::Participant(participant) => self.add_participant(participant),
+            Entry::Leg { participant, at_us } => {
+                self.legs.entry(participant).or_insert(at_us);
+            }
+            Entry::Init { participant, init } => self.track_mut(participant).inits.push(init),
+            Entry::Segment { participant, segment } => {
+                self.track_mut(participant).segments.push(segment);
+            }
+            Entry::Lost { participant, sequence } => {
+                if let Some(segment) = self.segment_mut(participant, sequence) {
+                    segment.lost = true;
+                }
+            }
+            Entry::Gap(gap) => self.gaps.push(gap),
+            Entry::Report(report) => self.reports.push(report),
+            Entry::Skew(skew) => self.skews.push(skew),
+            Entry::Event(event) => self.timeline.push(event),
+            Entry::Artifact(artifact) => self.artifacts.push(artifact),
+            Entry::Heartbeat { at_us } => self.last_heartbeat_us = at_us,
+            Entry::Closed { duration_us, at_ms } => self.closed = Some((duration_us, at_ms)),
+        }
+    }
+
+    fn add_participant(&mut self, participant: RecordedParticipant) {
+        match self.meta.participants.iter_mut().find(|p| p.id == participant.id) {
+            Some(known) => *known = participant,
+            None => self.meta.participants.push(participant),
+        }
+    }
+
+    fn track_mut(&mut self, participant: ParticipantId) -> &mut Track {
+        self.tracks.entry(participant).or_insert_with(|| Track {
+            participant,
+            inits: Vec::new(),
+            segments: Vec::new(),
+        })
+    }
+
+    fn segment_mut(&mut self, participant: ParticipantId, sequence: u32) -> Option<&mut SegmentEntry> {
+        let segments = &mut self.tracks.get_mut(&participant)?.segments;
+        segments.iter_mut().rev().find(|segment| segment.sequence == sequence)
+    }
+
+    /// The gaps to declare for a segment that could not be kept.
+    pub fn lose(&mut self, participant: ParticipantId, sequence: u32) -> Option<Vec<Gap>> {
+        let kinds = kinds(self.tracks.get(&participant)?);
+        let segment = self.segment_mut(participant, sequence)?;
+        let (start_us, duration_us) = (segment.start_us, segment.duration_us);
+        let gap = |kind| Gap { participant, kind, start_us, duration_us, cause: GapCause::Overflow };
+        Some(kinds.into_iter().map(gap).collect())
+    }
+
+    /// Keeps only artefacts whose object is there; the others were never acknowledged.
+    pub fn retain_artifacts(&mut self, is_there: impl Fn(&ArtifactEntry) -> bool) {
+        self.artifacts.retain(is_there);
+    }
+
+    /// Keeps only init sections whose object is there.
+    pub fn retain_inits(&mut self, is_there: impl Fn(ParticipantId, &InitEntry) -> bool) {
+        for track in self.tracks.values_mut() {
+            let participant = track.participant;
+            track.inits.retain(|init| is_there(participant, init));
+        }
+    }
+
+    /// The recording.
+    #[must_use]
+    pub const fn recording(&self) -> RecordingId {
+        self.meta.recording
+    }
+
+    /// What it was opened with, with everyone who joined since.
+    #[must_use]
+    pub const fn meta(&self) -> &RecordingMeta {
+        &self.meta
+    }
+
+    /// Its wrapped data key.
+    #[must_use]
+    pub const fn key(&self) -> &WrappedKey {
+        &self.key
+    }
+
+    /// Everyone's media so far.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.values()
+    }
+
+    /// The artefacts so far.
+    #[must_use]
+    pub fn artifacts(&self) -> &[ArtifactEntry] {
+        &self.artifacts
+    }
+
+    /// The chain after a participant's last segment.
+    #[must_use]
+    pub fn chain(&self, participant: ParticipantId) -> Sha256 {
+        self.tracks
+            .get(&participant)
+            .and_then(|track| track.segments.last())
+            .map_or_else(|| chain_start(self.recording(), participant), |last| last.chain)
+    }
+
+    /// Whether it was closed in order.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Declares what a crash cost: every object `is_there` does not find is lost, and every
+    /// stream has a gap from the last media to the moment the next heartbeat was due. Returns the
+    /// loss for the manifest.
+    pub fn declare_crash(&mut self, is_there: impl Fn(ParticipantId, &SegmentEntry) -> bool) -> Loss {
+        let heartbeat = self.last_media_us().max(self.last_heartbeat_us);
+        let crashed_before_us = heartbeat.saturating_add(self.policy.heartbeat_ms * 1000);
+        let mut gaps = Vec::new();
+        for track in self.tracks.values_mut() {
+            let participant = track.participant;
+            let kinds = kinds(track);
+            let mut declare = |start_us: u64, end_us: u64| {
+                for kind in kinds.iter().copied().filter(|_| end_us > start_us) {
+                    let duration_us = end_us - start_us;
+                    let cause = GapCause::Crash;
+                    gaps.push(Gap { participant, kind, start_us, duration_us, cause });
+                }
+            };
+            let mut end = self.legs.get(&participant).copied().unwrap_or_default();
+            for segment in &mut track.segments {
+                let declared = segment.lost;
+                segment.lost |= !is_there(participant, segment);
+                if segment.lost && !declared {
+                    let until = segment.start_us.saturating_add(segment.duration_us);
+                    declare(segment.start_us, until);
+                }
+                end = end.max(segment.start_us.saturating_add(segment.duration_us));
+            }
+            declare(end, crashed_before_us);
+        }
+        for (&participant, &start_us) in &self.legs {
+            if self.tracks.contains_key(&participant) {
+                continue;
+            }
+            for kind in [MediaKind::Audio, MediaKind::Video] {
+                let duration_us = crashed_before_us.saturating_sub(start_us);
+                let cause = GapCause::Crash;
+                gaps.push(Gap { participant, kind, start_us, duration_us, cause });
+            }
+        }
+        self.gaps.append(&mut gaps);
+        Loss { last_heartbeat_us: self.last_heartbeat_us, crashed_before_us }
+    }
+
+    fn last_media_us(&self) -> u64 {
+        let ends = self.tracks.values().filter_map(|track| track.segments.last());
+        ends.map(|s| s.start_us.saturating_add(s.duration_us)).max().unwrap_or_default()
+    }
+
+    /// The manifest of what is known. `loss` as declared, or `None` for a recording closed in
+    /// order; `now` stands for the time of closing where a crash took it away.
+    #[must_use]
+    pub fn manifest(mut self, loss: Option<Loss>, now: UnixMillis, log: LogRef) -> Manifest {
+        let (duration_us, closed_ms) = match (loss, self.closed) {
+            (None, Some(closed)) => closed,
+            (Some(loss), _) => (loss.crashed_before_us, now),
+            (None, None) => (self.last_media_us().max(self.last_heartbeat_us), now),
+        };
+        // Media of someone nobody announced is evidence all the same.
+        let unknown: Vec<_> = self.tracks.keys().copied().collect();
+        for id in unknown {
+            if self.meta.participants.iter().all(|p| p.id != id) {
+                self.add_participant(RecordedParticipant { id, role: "unknown".to_owned() });
+            }
+        }
+        self.timeline.sort_by_key(|event| event.offset_us);
+        self.gaps.sort_by_key(|gap| (gap.start_us, gap.participant, gap.kind));
+        Manifest {
+            format: FORMAT.to_owned(),
+            recording: self.meta.recording,
+            visit: self.meta.visit,
+            call: self.meta.call,
+            journey: self.meta.journey,
+            state: if loss.is_some() { State::Recovered } else { State::Sealed },
+            started_ms: self.meta.started,
+            closed_ms,
+            duration_us,
+            participants: self.meta.participants,
+            key: KeyRef { id: self.key.id(), kek: self.key.kek, sealing: SEALING.to_owned() },
+            policy: self.policy,
+            tracks: self.tracks.into_values().collect(),
+            artifacts: self.artifacts,
+            timeline: self.timeline,
+            gaps: self.gaps,
+            sender_reports: self.reports,
+            skews: self.skews,
+            loss,
+            log,
+        }
+    }
+}
+
+/// The streams a participant's last init section names; both where there is none.
+fn kinds(track: &Track) -> Vec<MediaKind> {
+    match track.inits.last() {
+        Some(init) => init.codecs.iter().map(|codec| codec.kind).collect(),
+        None => vec![MediaKind::Audio, MediaKind::Video],
+    }
+}

@@ -1,0 +1,328 @@
+//! One recording while it is being made: what the tap heard goes through capture, is entered into
+//! the journal, sealed, and handed on as objects for the stores.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use vbranch_domain::{
+    Mono, ParticipantId, RecordingId, TapItem, UnixMillis,
+    recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta},
+    timeline::{TimelineEvent, TimelineKind},
+};
+
+use crate::{
+    canonical,
+    capture::Capture,
+    error::RecorderError,
+    hash::Sha256,
+    journal::Journal,
+    keys::{DataKey, WrappedKey},
+    ledger::{Entry, Ledger},
+    manifest::{
+        ArtifactEntry, Gap, InitEntry, Policy, Sealed, SegmentEntry, TimelineEntry,
+        artifact_context, chain_next, init_context, micros, segment_context,
+    },
+    seal::{SealKey, seal},
+    segment::{CaptureOutput, GapCause, InitSegment, Segment},
+    store::{ArtifactName, ObjectName},
+    tap::TapQueue,
+};
+
+/// How often the journal says that recording goes on: what a crash hides at most, beyond the open
+/// segment. Shorter costs a disk flush each time.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// An object on its way to the stores.
+pub(crate) struct Outgoing {
+    pub name: ObjectName,
+    pub bytes: Bytes,
+    /// It is a segment, and this is its number.
+    pub segment: Option<(ParticipantId, u32)>,
+}
+
+/// See the module's documentation.
+pub(crate) struct OpenRecording {
+    pub ledger: Ledger,
+    journal: Journal,
+    capture: Capture,
+    tap: Arc<TapQueue>,
+    key: DataKey,
+    track_keys: BTreeMap<ParticipantId, SealKey>,
+    started_at: Mono,
+    heartbeat_at: Mono,
+    outgoing: Vec<Outgoing>,
+    events: Vec<RecorderEvent>,
+    failed: bool,
+}
+
+impl OpenRecording {
+    /// Opens the journal and writes the first entry; the wrapped key goes to the stores.
+    pub fn open(
+        folder: &Path,
+        meta: RecordingMeta,
+        key: DataKey,
+        wrapped: WrappedKey,
+        policy: Policy,
+        started_at: Mono,
+    ) -> Result<Self, RecorderError> {
+        let recording = meta.recording;
+        let mut journal = Journal::create(&folder.join("journal"))?;
+        let opened =
+            Entry::Opened { meta: meta.clone(), key: wrapped.clone(), policy: policy.clone() };
+        journal.append(&opened)?;
+        journal.flush()?;
+        let key_object = Outgoing {
+            name: ObjectName::key(recording),
+            bytes: canonical::to_bytes(&wrapped)?.into(),
+            segment: None,
+        };
+        Ok(Self {
+            ledger: Ledger::new(meta, wrapped, policy),
+            journal,
+            capture: Capture::new(started_at),
+            tap: Arc::default(),
+            key,
+            track_keys: BTreeMap::new(),
+            started_at,
+            heartbeat_at: started_at,
+            outgoing: vec![key_object],
+            events: Vec::new(),
+            failed: false,
+        })
+    }
+
+    /// The queue its tap fills.
+    pub fn tap(&self) -> Arc<TapQueue> {
+        Arc::clone(&self.tap)
+    }
+
+    /// Works off the tap's queue and whatever time has brought.
+    pub fn tick(&mut self, now: Mono) {
+        self.drain_tap();
+        self.capture.handle_timeout(now);
+        self.drain_capture();
+        if now.since(self.heartbeat_at) >= HEARTBEAT {
+            self.heartbeat_at = now;
+            self.enter(Entry::Heartbeat { at_us: micros(now.since(self.started_at)) });
+        }
+    }
+
+    /// Ends the recording: nothing more is heard, everything held back comes out.
+    pub fn close(&mut self, at: Mono, wall: UnixMillis) {
+        self.tap.close();
+        self.drain_tap();
+        self.capture.finish(at);
+        self.drain_capture();
+        let duration_us = micros(at.since(self.started_at));
+        self.enter(Entry::Closed { duration_us, at_ms: wall });
+    }
+
+    /// Someone else takes part.
+    pub fn add_participant(&mut self, participant: RecordedParticipant) {
+        self.enter(Entry::Participant(participant));
+    }
+
+    /// Something happened.
+    pub fn mark(&mut self, event: &TimelineEvent) -> Result<(), RecorderError> {
+        let after = i64::try_from(micros(event.at.since(self.started_at))).unwrap_or(i64::MAX);
+        let before = i64::try_from(micros(self.started_at.since(event.at))).unwrap_or(i64::MAX);
+        let event = event_value(&event.kind)?;
+        self.enter(Entry::Event(TimelineEntry { offset_us: after - before, event }));
+        Ok(())
+    }
+
+    /// Seals an artefact; returns what to call it and the object that has to become durable.
+    pub fn put_artifact(
+        &mut self,
+        name: ArtifactName,
+        bytes: &[u8],
+    ) -> Result<(ArtifactRef, ObjectName), RecorderError> {
+        if self.ledger.artifacts().iter().any(|artifact| artifact.name == name) {
+            return Err(RecorderError::ArtifactExists);
+        }
+        let recording = self.ledger.recording();
+        let key = self.key.artifacts(recording)?;
+        let sealed = seal(&key, &artifact_context(recording, &name), bytes)?;
+        let object = describe(&sealed, bytes);
+        let reference =
+            ArtifactRef { name: name.to_string(), sha256: object.plain_sha256.to_string() };
+        let object_name = ObjectName::artifact(recording, &name);
+        self.enter(Entry::Artifact(ArtifactEntry { name, object }));
+        self.send(object_name.clone(), sealed, None);
+        Ok((reference, object_name))
+    }
+
+    /// Makes the journal durable and gives out what may now be handed to the stores. The journal
+    /// comes first, so that no store ever holds what the journal does not know.
+    pub fn flush(&mut self) -> Vec<Outgoing> {
+        if let Err(error) = self.journal.flush() {
+            self.fail(&error.to_string());
+        }
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// What the branch has to be told.
+    pub fn take_events(&mut self) -> Vec<RecorderEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// A segment that no store could take: the media are gone, and that is declared.
+    pub fn lose(&mut self, participant: ParticipantId, sequence: u32) {
+        let Some(gaps) = self.ledger.lose(participant, sequence) else { return };
+        for gap in gaps {
+            self.declare(gap);
+        }
+        self.enter(Entry::Lost { participant, sequence });
+        self.fail("no store takes segments");
+    }
+
+    fn drain_tap(&mut self) {
+        for item in self.tap.take() {
+            if let TapItem::LegStarted { participant, at, .. } = &item {
+                let at_us = micros(at.since(self.started_at));
+                self.enter(Entry::Leg { participant: *participant, at_us });
+            }
+            self.capture.handle(item);
+            // Taken out at once: capture holds what it finished in memory.
+            self.drain_capture();
+        }
+    }
+
+    fn drain_capture(&mut self) {
+        while let Some(output) = self.capture.poll_output() {
+            let result = match output {
+                CaptureOutput::Init(init) => self.init(&init),
+                CaptureOutput::Segment(segment) => self.segment(&segment),
+                CaptureOutput::Gap(gap) => {
+                    self.declare(Gap::from(&gap));
+                    Ok(())
+                }
+                CaptureOutput::SenderReport(pair) => {
+                    self.enter(Entry::Report((&pair).into()));
+                    Ok(())
+                }
+                CaptureOutput::Skew(skew) => {
+                    self.enter(Entry::Skew((&skew).into()));
+                    Ok(())
+                }
+            };
+            if let Err(error) = result {
+                self.fail(&error.to_string());
+            }
+        }
+    }
+
+    fn init(&mut self, init: &InitSegment) -> Result<(), RecorderError> {
+        let (recording, participant) = (self.ledger.recording(), init.participant);
+        let known = self.ledger.tracks().find(|track| track.participant == participant);
+        let hash = Sha256(init.hash.0);
+        if known.is_some_and(|t| t.inits.iter().any(|i| i.object.plain_sha256 == hash)) {
+            return Ok(());
+        }
+        let context = init_context(recording, participant, hash);
+        let sealed = seal(self.track_key(participant)?, &context, &init.bytes)?;
+        let object = describe(&sealed, &init.bytes);
+        let entry = InitEntry { codecs: init.codecs.clone(), object };
+        self.enter(Entry::Init { participant, init: entry });
+        self.send(ObjectName::init(recording, participant, init.hash), sealed, None);
+        Ok(())
+    }
+
+    fn segment(&mut self, segment: &Segment) -> Result<(), RecorderError> {
+        let (recording, participant) = (self.ledger.recording(), segment.participant);
+        let (sequence, init) = (segment.sequence, Sha256(segment.init.0));
+        let context = segment_context(recording, participant, sequence, init);
+        let sealed = seal(self.track_key(participant)?, &context, &segment.bytes)?;
+        let object = describe(&sealed, &segment.bytes);
+        let entry = SegmentEntry {
+            sequence,
+            init,
+            start_us: micros(segment.start),
+            duration_us: micros(segment.duration),
+            keyframe: segment.has_keyframe,
+            chain: chain_next(self.ledger.chain(participant), sequence, &object),
+            object,
+            lost: false,
+        };
+        metrics::counter!("vbranch_recorder_segments_total").increment(1);
+        metrics::counter!("vbranch_recorder_sealed_bytes_total").increment(object.sealed_len);
+        self.enter(Entry::Segment { participant, segment: entry });
+        let name = ObjectName::segment(recording, participant, sequence);
+        self.send(name, sealed, Some((participant, sequence)));
+        Ok(())
+    }
+
+    fn declare(&mut self, gap: Gap) {
+        metrics::counter!("vbranch_recorder_gaps_total", "cause" => gap.cause.as_str()).increment(1);
+        self.events.push(RecorderEvent::Gap {
+            recording: self.ledger.recording(),
+            participant: gap.participant,
+            kind: gap.kind,
+            millis: gap.duration_us / 1000,
+        });
+        if gap.cause == GapCause::Overflow {
+            tracing::warn!(recording = %self.ledger.recording(), "recorder overflow, gap declared");
+        }
+        self.enter(Entry::Gap(gap));
+    }
+
+    /// Journal and ledger always get the same entry.
+    fn enter(&mut self, entry: Entry) {
+        if let Err(error) = self.journal.append(&entry) {
+            self.fail(&error.to_string());
+        }
+        self.ledger.apply(entry);
+    }
+
+    fn send(&mut self, name: ObjectName, sealed: Vec<u8>, segment: Option<(ParticipantId, u32)>) {
+        self.outgoing.push(Outgoing { name, bytes: sealed.into(), segment });
+    }
+
+    fn track_key(&mut self, participant: ParticipantId) -> Result<&SealKey, RecorderError> {
+        if !self.track_keys.contains_key(&participant) {
+            let key = self.key.track(self.ledger.recording(), participant)?;
+            self.track_keys.insert(participant, key);
+        }
+        self.track_keys.get(&participant).ok_or(RecorderError::NotOpen)
+    }
+
+    /// Told once per recording; the policy above decides what becomes of the call.
+    fn fail(&mut self, reason: &str) {
+        if std::mem::replace(&mut self.failed, true) {
+            return;
+        }
+        let recording: RecordingId = self.ledger.recording();
+        tracing::error!(%recording, reason, "recording failed");
+        self.events.push(RecorderEvent::Failed { recording, reason: reason.to_owned() });
+    }
+}
+
+fn describe(sealed: &[u8], plain: &[u8]) -> Sealed {
+    Sealed {
+        sealed_len: sealed.len() as u64,
+        sealed_sha256: Sha256::of(sealed),
+        plain_len: plain.len() as u64,
+        plain_sha256: Sha256::of(plain),
+    }
+}
+
+/// An event as the manifest keeps it: scores rounded to six decimals, so that every reader gets
+/// the same number and writes it the same way.
+fn event_value(kind: &TimelineKind) -> Result<serde_json::Value, RecorderError> {
+    let mut value = serde_json::to_value(kind).map_err(canonical::CanonicalError::from)?;
+    round_floats(&mut value);
+    Ok(value)
+}
+
+fn round_floats(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let rounded = (number.as_f64().unwrap_or_default() * 1e6).round() / 1e6;
+            *value = Value::from(rounded);
+        }
+        Value::Array(items) => items.iter_mut().for_each(round_floats),
+        Value::Object(members) => members.values_mut().for_each(round_floats),
+        _ => {}
+    }
+}

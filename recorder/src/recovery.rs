@@ -1,0 +1,252 @@
+//! After a start: recordings that were never sealed are sealed from their journals, with the loss
+//! declared, and recordings that one store missed parts of are taken up again.
+//!
+//! A recording's folder holds `journal`, then `manifest.json` and `manifest.sig` once it is
+//! closed, then `summary.json` once it is sealed, and `replicated` once both stores hold all of
+//! it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use vbranch_domain::{RecordingId, UnixMillis, recording::RecordingSummary};
+
+use crate::{
+    archive::{Archive, SignedManifest, summary},
+    canonical,
+    error::RecorderError,
+    hash::Sha256,
+    journal,
+    keys::EvidenceKey,
+    ledger::Ledger,
+    log::EvidenceLog,
+    manifest::{LogRef, Loss, Manifest},
+    segment::InitHash,
+    store::{MAX_OBJECT, ObjectName, StoreError, read_limited, replace_durable},
+};
+
+/// A recording that has a signed manifest and needs the rest: log entry, summary, both stores.
+pub(crate) struct Closed {
+    pub manifest: Manifest,
+    pub signed: SignedManifest,
+    /// Objects with their hash, and which stores have them.
+    pub objects: Vec<(ObjectName, Sha256, [bool; 2])>,
+}
+
+/// What was found on disk.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub sealed: Vec<RecordingSummary>,
+    pub unfinished: Vec<Closed>,
+    /// Recordings that were cut off by a crash.
+    pub recovered: Vec<RecordingId>,
+}
+
+/// Everything recovery works with.
+pub(crate) struct Recovery<'a> {
+    pub archive: &'a Archive,
+    pub log: &'a EvidenceLog,
+    pub key: &'a EvidenceKey,
+    pub now: UnixMillis,
+}
+
+impl Recovery<'_> {
+    /// Looks through all recordings. One that cannot be recovered is reported and left as it is;
+    /// it does not stop the others.
+    pub fn run(&self) -> Result<Found, RecorderError> {
+        let mut found = Found::default();
+        let entries =
+            fs::read_dir(&self.archive.folder).map_err(RecorderError::io("reading recordings"))?;
+        for entry in entries {
+            let entry = entry.map_err(RecorderError::io("reading recordings"))?;
+            let name = entry.file_name();
+            let Some(recording) = name.to_str().and_then(|n| n.parse::<RecordingId>().ok()) else {
+                continue;
+            };
+            if let Err(error) = self.look(recording, &entry.path(), &mut found) {
+                tracing::error!(%recording, %error, "recording cannot be recovered");
+            }
+        }
+        Ok(found)
+    }
+
+    fn look(&self, recording: RecordingId, folder: &Path, found: &mut Found) -> Result<(), RecorderError> {
+        let summary_file = read_limited(&folder.join("summary.json"), 64 * 1024);
+        if let Some(line) = summary_file.ok().and_then(|b| serde_json::from_slice(&b).ok()) {
+            found.sealed.push(line);
+            if !folder.join("replicated").exists() {
+                found.unfinished.push(self.closed(recording)?);
+            }
+            return Ok(());
+        }
+        if !folder.join("manifest.sig").exists() {
+            match self.seal_from_journal(recording, folder)? {
+                Some(true) => found.recovered.push(recording),
+                Some(false) => {}
+                None => return Ok(()),
+            }
+        }
+        found.unfinished.push(self.closed(recording)?);
+        Ok(())
+    }
+
+    /// Writes the manifest a crash prevented. Says whether media were cut off; `None` for a
+    /// recording whose opening was never acknowledged.
+    fn seal_from_journal(
+        &self,
+        recording: RecordingId,
+        folder: &Path,
+    ) -> Result<Option<bool>, RecorderError> {
+        let path = folder.join("journal");
+        let entries = match journal::read(&path) {
+            Ok(entries) => entries,
+            Err(_) if !path.exists() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(mut ledger) = Ledger::replay(entries) else { return Ok(None) };
+        if ledger.recording() != recording {
+            return Err(RecorderError::Config("journal of another recording".to_owned()));
+        }
+        let loss = self.declare(&mut ledger);
+        write_manifest(folder, ledger, loss, self.now, self.log, self.key)?;
+        tracing::warn!(%recording, cut_off = loss.is_some(), "recording sealed after a crash");
+        Ok(Some(loss.is_some()))
+    }
+
+    fn declare(&self, ledger: &mut Ledger) -> Option<Loss> {
+        let recording = ledger.recording();
+        let there = |name: &ObjectName, hash: Sha256| self.has(name, hash).contains(&true);
+        ledger.retain_artifacts(|artifact| {
+            let name = ObjectName::artifact(recording, &artifact.name);
+            there(&name, artifact.object.sealed_sha256)
+        });
+        ledger.retain_inits(|participant, init| {
+            let hash = InitHash(init.object.plain_sha256.0);
+            there(&ObjectName::init(recording, participant, hash), init.object.sealed_sha256)
+        });
+        let inits: Vec<_> = ledger
+            .tracks()
+            .flat_map(|t| t.inits.iter().map(|i| (t.participant, i.object.plain_sha256)))
+            .collect();
+        let mut all_there = true;
+        let mut kept = std::collections::BTreeSet::new();
+        for track in ledger.tracks() {
+            for segment in track.segments.iter().filter(|segment| !segment.lost) {
+                let name = ObjectName::segment(recording, track.participant, segment.sequence);
+                if inits.contains(&(track.participant, segment.init))
+                    && there(&name, segment.object.sealed_sha256)
+                {
+                    kept.insert((track.participant, segment.sequence));
+                } else {
+                    all_there = false;
+                }
+            }
+        }
+        if ledger.is_closed() && all_there {
+            return None;
+        }
+        Some(ledger.declare_crash(|participant, s| kept.contains(&(participant, s.sequence))))
+    }
+
+    fn closed(&self, recording: RecordingId) -> Result<Closed, RecorderError> {
+        let signed = self.archive.signed_manifest(recording)?;
+        let manifest = self.archive.parse(recording, &signed)?;
+        let mut objects = Vec::new();
+        for (name, hash) in objects_of(&manifest) {
+            let has = self.has(&name, hash);
+            objects.push((name, hash, has));
+        }
+        let key = self.key_object(&manifest);
+        objects.extend(key);
+        Ok(Closed { manifest, signed, objects })
+    }
+
+    /// The wrapped key's object is known by what is in it, not by its hash.
+    fn key_object(&self, manifest: &Manifest) -> Option<(ObjectName, Sha256, [bool; 2])> {
+        let wrapped = self.archive.wrapped_key(manifest).ok()?;
+        let hash = Sha256::of(&canonical::to_bytes(&wrapped).ok()?);
+        let name = ObjectName::key(manifest.recording);
+        let has = self.has(&name, hash);
+        Some((name, hash, has))
+    }
+
+    fn has(&self, name: &ObjectName, hash: Sha256) -> [bool; 2] {
+        self.archive.stores.each_ref().map(|store| {
+            match store.get(name, MAX_OBJECT) {
+                Ok(bytes) => Sha256::of(&bytes) == hash,
+                Err(StoreError::NotFound) => false,
+                Err(error) => {
+                    tracing::warn!(object = name.as_str(), %error, "store cannot be read");
+                    false
+                }
+            }
+        })
+    }
+}
+
+/// Every object a manifest names, but for the wrapped key.
+fn objects_of(manifest: &Manifest) -> Vec<(ObjectName, Sha256)> {
+    let recording = manifest.recording;
+    let mut objects = Vec::new();
+    for track in &manifest.tracks {
+        let participant = track.participant;
+        for init in &track.inits {
+            let hash = InitHash(init.object.plain_sha256.0);
+            let name = ObjectName::init(recording, participant, hash);
+            objects.push((name, init.object.sealed_sha256));
+        }
+        for segment in track.segments.iter().filter(|segment| !segment.lost) {
+            let name = ObjectName::segment(recording, participant, segment.sequence);
+            objects.push((name, segment.object.sealed_sha256));
+        }
+    }
+    for artifact in &manifest.artifacts {
+        let name = ObjectName::artifact(recording, &artifact.name);
+        objects.push((name, artifact.object.sealed_sha256));
+    }
+    objects
+}
+
+/// Writes manifest and signature into the recording's folder. From here on there is exactly one
+/// manifest of this recording.
+pub(crate) fn write_manifest(
+    folder: &Path,
+    ledger: Ledger,
+    loss: Option<Loss>,
+    now: UnixMillis,
+    log: &EvidenceLog,
+    key: &EvidenceKey,
+) -> Result<(Manifest, SignedManifest), RecorderError> {
+    let origin = log.origin().to_owned();
+    let reference = LogRef { origin, previous_checkpoint: log.checkpoint()? };
+    let manifest = ledger.manifest(loss, now, reference);
+    manifest.check()?;
+    let bytes = canonical::to_bytes(&manifest)?;
+    let signature = key.sign(&bytes).to_vec();
+    let io = || RecorderError::io("writing the manifest");
+    // The signature last: where it is, the manifest is whole.
+    replace_durable(&folder.join("manifest.json"), &bytes).map_err(io())?;
+    replace_durable(&folder.join("manifest.sig"), &signature).map_err(io())?;
+    Ok((manifest, SignedManifest { bytes, signature }))
+}
+
+/// Notes that a recording is sealed.
+pub(crate) fn write_summary(folder: &Path, manifest: &Manifest) -> Result<RecordingSummary, RecorderError> {
+    let line = summary(manifest);
+    let bytes = serde_json::to_vec(&line).map_err(canonical::CanonicalError::from)?;
+    replace_durable(&folder.join("summary.json"), &bytes)
+        .map_err(RecorderError::io("writing the summary"))?;
+    Ok(line)
+}
+
+/// Notes that both stores hold everything.
+pub(crate) fn write_replicated(folder: &Path) -> Result<(), RecorderError> {
+    replace_durable(&folder.join("replicated"), b"")
+        .map_err(RecorderError::io("writing the replication mark"))
+}
+
+/// `<folder>/<recording>`.
+pub(crate) fn folder_of(folder: &Path, recording: RecordingId) -> PathBuf {
+    folder.join(recording.to_string())
+}

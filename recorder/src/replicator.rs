@@ -1,0 +1,363 @@
+//! Brings every object into both stores. Each store is written by a thread of its own behind a
+//! bounded queue, so that a full or hanging one cannot hold up the other; what it missed is copied
+//! from the healthy one later.
+//!
+//! [`Replicator`] is the bookkeeping: it decides what to write next and who is in trouble. The
+//! threads in [`spawn_writer`] do the writing and report back.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use vbranch_domain::{Mono, RecordingId, recording::StoreId};
+
+use crate::{
+    hash::Sha256,
+    store::{MAX_OBJECT, ObjectName, Store, StoreError},
+};
+
+/// Writes handed to a store's thread at a time. More would only wait there instead of here.
+pub(crate) const WINDOW: usize = 4;
+/// A write that takes longer than this is an alarm. Together with the worker's tick well inside
+/// the 10 s within which a failure must be known.
+const HANG_AFTER: Duration = Duration::from_secs(5);
+/// How soon a failed store is tried again. Shorter loads a full disk for nothing, longer delays
+/// the catch-up.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Sealed bytes kept in memory for stores that have not taken them. When full, bytes that one
+/// store has are let go (the other copies them later); new objects are refused only when neither
+/// store takes anything, and the recorder then declares a gap.
+const MAX_HELD: usize = 64 * 1024 * 1024;
+/// Objects one store may be behind, by name only (some 200 B each): about an hour of a hundred
+/// calls. Beyond, the rest is caught up after the next start.
+const MAX_BACKLOG: usize = 400_000;
+
+/// Work for a store's thread.
+pub(crate) enum Job {
+    /// Find out whether it takes writes.
+    Probe,
+    /// Store this.
+    Put(ObjectName, Bytes),
+    /// Store what the other store has under this name, if it has this hash.
+    Copy(ObjectName, Sha256),
+}
+
+/// A store's thread has done one job.
+pub(crate) struct Done {
+    pub store: StoreId,
+    pub result: Result<(), StoreError>,
+}
+
+/// What changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Degraded(StoreId, String),
+    Recovered(StoreId),
+}
+
+/// The thread body of one store: does jobs in order until the queue's other end is gone.
+pub(crate) fn spawn_writer(
+    id: StoreId,
+    store: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+    jobs: Receiver<Job>,
+    report: impl Fn(Done) -> bool + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let name = format!("store-{}", store_word(id));
+    std::thread::Builder::new().name(name).spawn(move || {
+        for job in jobs {
+            let result = match job {
+                Job::Probe => store.probe(),
+                Job::Put(name, bytes) => store.put(&name, &bytes),
+                Job::Copy(name, hash) => copy(&*other, &*store, &name, hash),
+            };
+            if !report(Done { store: id, result }) {
+                break;
+            }
+        }
+    })
+}
+
+fn copy(from: &dyn Store, to: &dyn Store, name: &ObjectName, hash: Sha256) -> Result<(), StoreError> {
+    let bytes = from.get(name, MAX_OBJECT)?;
+    if Sha256::of(&bytes) != hash {
+        return Err(StoreError::NotFound);
+    }
+    to.put(name, &bytes)
+}
+
+pub(crate) const fn store_word(id: StoreId) -> &'static str {
+    match id {
+        StoreId::A => "a",
+        StoreId::B => "b",
+    }
+}
+
+/// An object that is not in both stores yet.
+struct Object {
+    recording: RecordingId,
+    hash: Sha256,
+    bytes: Option<Bytes>,
+    has: [bool; 2],
+}
+
+struct Side {
+    id: StoreId,
+    jobs: SyncSender<Job>,
+    backlog: VecDeque<ObjectName>,
+    /// Handed over and not reported: the name (none for a probe) and since when.
+    in_flight: VecDeque<(Option<ObjectName>, Mono)>,
+    trouble: Option<Trouble>,
+    /// It is so far behind that names were let go of.
+    overrun: bool,
+}
+
+struct Trouble {
+    reason: String,
+    retry_at: Mono,
+}
+
+/// See the module's documentation.
+pub(crate) struct Replicator {
+    sides: [Side; 2],
+    objects: HashMap<ObjectName, Object>,
+    of_recording: HashMap<RecordingId, usize>,
+    held: usize,
+    changes: Vec<Change>,
+}
+
+impl Replicator {
+    /// Starts with a probe of both stores.
+    pub fn new(jobs: [SyncSender<Job>; 2], now: Mono) -> Self {
+        let [a, b] = jobs;
+        let side = |id, jobs: SyncSender<Job>| Side {
+            id,
+            jobs,
+            backlog: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            trouble: None,
+            overrun: false,
+        };
+        let mut this = Self {
+            sides: [side(StoreId::A, a), side(StoreId::B, b)],
+            objects: HashMap::new(),
+            of_recording: HashMap::new(),
+            held: 0,
+            changes: Vec::new(),
+        };
+        this.sides.iter_mut().for_each(|side| side.send(None, Job::Probe, now));
+        this
+    }
+
+    /// Whether an object of this size can be taken now.
+    pub fn has_room(&mut self, len: usize) -> bool {
+        if self.held.saturating_add(len) > MAX_HELD {
+            for object in self.objects.values_mut().filter(|o| o.has.contains(&true)) {
+                self.held -= object.bytes.take().map_or(0, |bytes| bytes.len());
+            }
+        }
+        self.held.saturating_add(len) <= MAX_HELD
+    }
+
+    /// Takes an object for both stores.
+    pub fn put(&mut self, recording: RecordingId, name: ObjectName, bytes: Bytes, now: Mono) {
+        self.held = self.held.saturating_add(bytes.len());
+        let hash = Sha256::of(&bytes);
+        self.insert(name, Object { recording, hash, bytes: Some(bytes), has: [false; 2] }, now);
+    }
+
+    /// Takes note of an object that only the stores marked in `has` hold.
+    pub fn adopt(
+        &mut self,
+        recording: RecordingId,
+        name: ObjectName,
+        hash: Sha256,
+        has: [bool; 2],
+        now: Mono,
+    ) {
+        if has != [true; 2] {
+            self.insert(name, Object { recording, hash, bytes: None, has }, now);
+        }
+    }
+
+    fn insert(&mut self, name: ObjectName, object: Object, now: Mono) {
+        for (side, has) in self.sides.iter_mut().zip(object.has) {
+            if has {
+                continue;
+            }
+            if side.backlog.len() < MAX_BACKLOG {
+                side.backlog.push_back(name.clone());
+            } else {
+                side.overrun = true;
+            }
+        }
+        *self.of_recording.entry(object.recording).or_default() += 1;
+        self.objects.insert(name, object);
+        self.pump(now);
+    }
+
+    /// Whether an object is safe: in every store that works, and in one at least.
+    pub fn is_durable(&self, name: &ObjectName, required: u8) -> bool {
+        let Some(object) = self.objects.get(name) else { return true };
+        let one = object.has.contains(&true);
+        let everywhere =
+            self.sides.iter().zip(object.has).all(|(side, has)| has || side.trouble.is_some());
+        one && (required < 2 || everywhere)
+    }
+
+    /// Whether both stores hold everything of a recording.
+    pub fn is_replicated(&self, recording: RecordingId) -> bool {
+        !self.of_recording.contains_key(&recording)
+    }
+
+    /// Reason of trouble and number of objects behind, per store.
+    pub fn state(&self) -> [(Option<&str>, usize); 2] {
+        let [a, b] = &self.sides;
+        [a, b].map(|side| {
+            let reason = side.trouble.as_ref().map(|trouble| trouble.reason.as_str());
+            (reason, side.backlog.len() + side.in_flight.len())
+        })
+    }
+
+    /// What changed since the last call.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// A store's thread reports.
+    pub fn done(&mut self, done: Done, now: Mono) {
+        let index = usize::from(done.store == StoreId::B);
+        let Some(side) = self.sides.get_mut(index) else { return };
+        let Some((name, _)) = side.in_flight.pop_front() else { return };
+        match done.result {
+            Ok(()) => {
+                if let Some(name) = name {
+                    self.acknowledged(index, &name);
+                }
+                self.improved(index, now);
+            }
+            Err(error) => {
+                if let Some(name) = name {
+                    self.refused(index, name, &error);
+                }
+                self.failed(index, error.to_string(), now);
+            }
+        }
+        self.pump(now);
+    }
+
+    /// Looks for stores that hang and tries failed ones again.
+    pub fn tick(&mut self, now: Mono) {
+        for index in 0..2 {
+            let hanging = self.sides.get(index).is_some_and(|side| {
+                side.trouble.is_none()
+                    && side.in_flight.front().is_some_and(|(_, since)| now.since(*since) > HANG_AFTER)
+            });
+            if hanging {
+                self.failed(index, "does not answer".to_owned(), now);
+            }
+        }
+        self.pump(now);
+    }
+
+    fn acknowledged(&mut self, index: usize, name: &ObjectName) {
+        let Some(object) = self.objects.get_mut(name) else { return };
+        if let Some(has) = object.has.get_mut(index) {
+            *has = true;
+        }
+        if object.has != [true; 2] {
+            return;
+        }
+        if let Some(object) = self.objects.remove(name) {
+            self.held -= object.bytes.map_or(0, |bytes| bytes.len());
+            if let Some(count) = self.of_recording.get_mut(&object.recording) {
+                *count -= 1;
+                if *count == 0 {
+                    self.of_recording.remove(&object.recording);
+                }
+            }
+        }
+    }
+
+    /// The write failed: it comes again, unless no attempt can ever succeed.
+    fn refused(&mut self, index: usize, name: ObjectName, error: &StoreError) {
+        let Some(side) = self.sides.get_mut(index) else { return };
+        if matches!(error, StoreError::Conflict) {
+            // Never overwritten: someone has to look at it. It stays behind until then.
+            tracing::error!(store = store_word(side.id), object = name.as_str(), "object differs");
+            side.overrun = true;
+        } else {
+            side.backlog.push_front(name);
+        }
+    }
+
+    fn failed(&mut self, index: usize, reason: String, now: Mono) {
+        let Some(side) = self.sides.get_mut(index) else { return };
+        metrics::counter!("vbranch_recorder_store_failures_total", "store" => store_word(side.id))
+            .increment(1);
+        if side.trouble.is_none() {
+            self.changes.push(Change::Degraded(side.id, reason.clone()));
+        }
+        side.trouble = Some(Trouble { reason, retry_at: now + RETRY_AFTER });
+    }
+
+    fn improved(&mut self, index: usize, now: Mono) {
+        let Some(side) = self.sides.get_mut(index) else { return };
+        let behind = !side.backlog.is_empty() || !side.in_flight.is_empty() || side.overrun;
+        match &mut side.trouble {
+            Some(trouble) if behind => trouble.retry_at = now,
+            Some(_) => {
+                side.trouble = None;
+                self.changes.push(Change::Recovered(side.id));
+            }
+            None => {}
+        }
+    }
+
+    /// Hands each store as much as it may have.
+    fn pump(&mut self, now: Mono) {
+        for (index, side) in self.sides.iter_mut().enumerate() {
+            // One thing at a time to a store in trouble, and not before its time.
+            let window = match &side.trouble {
+                None => WINDOW,
+                Some(trouble) if now < trouble.retry_at => 0,
+                Some(_) => 1,
+            };
+            while side.in_flight.len() < window {
+                let Some(name) = side.backlog.pop_front() else {
+                    if side.trouble.is_some() && side.in_flight.is_empty() && !side.overrun {
+                        side.send(None, Job::Probe, now);
+                    }
+                    break;
+                };
+                let Some(object) = self.objects.get(&name) else { continue };
+                let other_has = object.has.get(1 - index).copied().unwrap_or_default();
+                let job = match &object.bytes {
+                    Some(bytes) => Job::Put(name.clone(), bytes.clone()),
+                    None if other_has => Job::Copy(name.clone(), object.hash),
+                    None => continue,
+                };
+                side.send(Some(name), job, now);
+            }
+        }
+    }
+}
+
+impl Side {
+    fn send(&mut self, name: Option<ObjectName>, job: Job, now: Mono) {
+        match self.jobs.try_send(job) {
+            Ok(()) => self.in_flight.push_back((name, now)),
+            // The queue is as long as the window, so this is a thread that is gone.
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.backlog.extend(name);
+                self.overrun = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! The recorder as the rest of the branch sees it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use vbranch_domain::{
+    Clock, Mono, ParticipantId, RecordingId, Tap, UnixMillis,
+    recording::{
+        ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
+        ReplayView, StoreId,
+    },
+    timeline::TimelineEvent,
+};
+
+use crate::{
+    archive::{self, Archive},
+    error::RecorderError,
+    keys::{DataKey, EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
+    log::{Access, EvidenceLog, LogEntry, note::is_origin},
+    recovery::Recovery,
+    replicator::{Replicator, WINDOW, spawn_writer},
+    seal::{open, seal},
+    store::{ArtifactName, FsStore, Store, create_dir_durable, replace_durable},
+    worker::{Message, Reply, Worker},
+};
+
+/// Messages to the worker that may wait. Callers are told [`RecorderError::Busy`] beyond that; the
+/// worker empties it every few milliseconds, so a full one means that it is stuck on its disk.
+const MAX_MESSAGES: usize = 4096;
+/// How long a caller waits for an object or a manifest to become durable.
+const WAIT: Duration = Duration::from_secs(30);
+/// The largest artefact: a photograph of a document.
+pub const MAX_ARTIFACT: usize = 16 * 1024 * 1024;
+/// The longest reason for a replay or an export, in bytes.
+pub const MAX_REASON: usize = 2000;
+
+/// Told of every [`RecorderEvent`], on the recorder's own thread: must return at once and must not
+/// call the recorder.
+pub type OnEvent = Box<dyn Fn(RecorderEvent) + Send + Sync>;
+
+/// Where everything lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecorderPaths {
+    /// Journals and manifests of recordings.
+    pub recordings: PathBuf,
+    /// The evidence log.
+    pub log: PathBuf,
+    /// Keys: `kek.key`, `evidence.key`, and `evidence.pub` for auditors to take.
+    pub keys: PathBuf,
+    /// The first store.
+    pub store_a: PathBuf,
+    /// The second store; on another disk, or better another machine.
+    pub store_b: PathBuf,
+}
+
+impl RecorderPaths {
+    /// The embedded default: all below one folder.
+    #[must_use]
+    pub fn under(data: &Path) -> Self {
+        Self {
+            recordings: data.join("recordings"),
+            log: data.join("log"),
+            keys: data.join("keys"),
+            store_a: data.join("store-a"),
+            store_b: data.join("store-b"),
+        }
+    }
+}
+
+/// How many stores must acknowledge before business begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoresRequired {
+    /// Both; while one is known to be in trouble, and the alarm is raised, the other alone counts.
+    #[default]
+    Both,
+    /// Either.
+    One,
+}
+
+/// What the recorder is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecorderConfig {
+    /// Where everything lives.
+    pub paths: RecorderPaths,
+    /// How many stores must acknowledge before business begins.
+    pub stores_required: StoresRequired,
+    /// Name of the evidence log, unique to this branch, like `bank.example/branch-1`.
+    pub log_origin: String,
+}
+
+/// How a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Which.
+    pub store: StoreId,
+    /// What is wrong with it; `None` while all is well.
+    pub trouble: Option<String>,
+    /// Objects it has not got yet.
+    pub behind: usize,
+}
+
+/// How the recorder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecorderHealth {
+    /// Both stores.
+    pub stores: [StoreHealth; 2],
+    /// Recordings that are being made.
+    pub open: usize,
+}
+
+impl RecorderHealth {
+    /// Whether new calls can be recorded.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.stores.iter().any(|store| store.trouble.is_none())
+    }
+}
+
+/// What kind of access is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessKind {
+    /// Someone watched.
+    Replay,
+    /// Someone took a copy.
+    Export,
+}
+
+/// An access to a recording, for the evidence log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLeaf {
+    /// What was done.
+    pub kind: AccessKind,
+    /// By whom: an account's id.
+    pub user: String,
+    /// To which recording.
+    pub recording: RecordingId,
+    /// Why. Sealed under the recording's key before it is written down.
+    pub reason: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// What worker and callers share.
+pub(crate) struct Shared {
+    pub archive: Archive,
+    pub log: EvidenceLog,
+    pub evidence: Arc<EvidenceKey>,
+    pub clock: Arc<dyn Clock>,
+    pub on_event: OnEvent,
+    pub stores_required: u8,
+    pub health: Mutex<RecorderHealth>,
+    pub summaries: Mutex<BTreeMap<RecordingId, RecordingSummary>>,
+    /// Held as long as this process records into the folder.
+    _lock: File,
+}
+
+impl Shared {
+    pub fn summaries(&self) -> MutexGuard<'_, BTreeMap<RecordingId, RecordingSummary>> {
+        self.summaries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The recorder. Calls block for as long as a disk takes (see each); from async code, call them
+/// where blocking is allowed. Copies share one recorder, which stops with the last of them.
+#[derive(Clone)]
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    messages: SyncSender<Message>,
+    worker: Option<JoinHandle<()>>,
+    recovered: Vec<RecordingId>,
+}
+
+impl Recorder {
+    /// Starts on the file system: makes keys on the first start, seals what a crash left open.
+    /// Returns when the recovered recordings are sealed (or after half a minute at the latest).
+    pub fn start(
+        config: &RecorderConfig,
+        clock: Arc<dyn Clock>,
+        on_event: OnEvent,
+    ) -> Result<Self, RecorderError> {
+        let paths = &config.paths;
+        let kek = Arc::new(FileKek::open(&paths.keys.join("kek.key"))?);
+        let stores: [Arc<dyn Store>; 2] =
+            [Arc::new(FsStore::new(&paths.store_a)), Arc::new(FsStore::new(&paths.store_b))];
+        Self::start_with(config, stores, kek, clock, on_event)
+    }
+
+    /// Starts on other stores or another key-encryption key.
+    pub fn start_with(
+        config: &RecorderConfig,
+        stores: [Arc<dyn Store>; 2],
+        kek: Arc<dyn KeyEncryptionKey>,
+        clock: Arc<dyn Clock>,
+        on_event: OnEvent,
+    ) -> Result<Self, RecorderError> {
+        if config.paths.store_a == config.paths.store_b {
+            return Err(RecorderError::Config("the two stores are one folder".to_owned()));
+        }
+        let shared = open_shared(config, stores, kek, clock, on_event)?;
+        let recovery = Recovery {
+            archive: &shared.archive,
+            log: &shared.log,
+            key: &shared.evidence,
+            now: shared.clock.wall(),
+        };
+        let found = recovery.run()?;
+        shared.summaries().extend(found.sealed.into_iter().map(|line| (line.recording, line)));
+        let shared = Arc::new(shared);
+        let (messages, inbox) = sync_channel(MAX_MESSAGES);
+        let replicator = start_writers(&shared, &messages)?;
+        let worker = Worker::new(Arc::clone(&shared), inbox, replicator);
+        let worker = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || worker.run())
+            .map_err(RecorderError::io("starting the recorder"))?;
+        let inner = Inner { shared, messages, worker: Some(worker), recovered: found.recovered };
+        let recorder = Self(Arc::new(inner));
+        let closed = found.unfinished;
+        match recorder.ask(|reply| Message::Adopt { closed, reply }) {
+            Err(RecorderError::Timeout) => tracing::warn!("recovered recordings are not sealed yet"),
+            other => other?,
+        }
+        Ok(recorder)
+    }
+
+    /// Recordings that the last crash cut off, now sealed with the loss declared.
+    #[must_use]
+    pub fn recovered(&self) -> &[RecordingId] {
+        &self.0.recovered
+    }
+
+    /// Opens a recording whose offsets count from `started_at`. Blocks for a few disk flushes.
+    pub fn open(&self, meta: RecordingMeta, started_at: Mono) -> Result<Box<dyn Tap>, RecorderError> {
+        let meta = Box::new(meta);
+        self.ask(|reply| Message::Open { meta, started_at, reply })
+    }
+
+    /// Someone else takes part. Does not block.
+    pub fn add_participant(
+        &self,
+        recording: RecordingId,
+        participant: RecordedParticipant,
+    ) -> Result<(), RecorderError> {
+        self.tell(Message::AddParticipant { recording, participant })
+    }
+
+    /// Something happened in the visit. Does not block; on the journal within milliseconds.
+    pub fn mark(&self, recording: RecordingId, event: TimelineEvent) -> Result<(), RecorderError> {
+        self.tell(Message::Mark { recording, event: Box::new(event) })
+    }
+
+    /// Seals a still or a signature. Blocks until it is durable.
+    pub fn put_artifact(
+        &self,
+        recording: RecordingId,
+        name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<ArtifactRef, RecorderError> {
+        let name =
+            ArtifactName::try_from(name.to_owned()).map_err(|_| RecorderError::BadArtifact)?;
+        if bytes.is_empty() || bytes.len() > MAX_ARTIFACT {
+            return Err(RecorderError::BadArtifact);
+        }
+        self.ask(|reply| Message::PutArtifact { recording, name, bytes, reply })
+    }
+
+    /// Closes a recording: everything is sealed, the manifest signed, logged and durable when this
+    /// returns. Closing again waits for the same. After [`RecorderError::Timeout`] the recorder
+    /// goes on trying by itself.
+    pub fn close(&self, recording: RecordingId, at: Mono) -> Result<(), RecorderError> {
+        self.ask(|reply| Message::Close { recording, at, reply })
+    }
+
+    /// Closes everything that is open and waits until it is sealed, for a graceful shutdown.
+    pub fn close_all(&self) -> Result<(), RecorderError> {
+        let at = self.0.shared.clock.mono();
+        self.ask(|reply| Message::CloseAll { at, reply })
+    }
+
+    /// How the recorder is. Does not block.
+    #[must_use]
+    pub fn health(&self) -> RecorderHealth {
+        self.0.shared.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All sealed recordings, newest first. Does not block.
+    #[must_use]
+    pub fn list(&self) -> Vec<RecordingSummary> {
+        let mut lines: Vec<_> = self.0.shared.summaries().values().cloned().collect();
+        lines.sort_by_key(|line| std::cmp::Reverse((line.started, line.recording)));
+        lines
+    }
+
+    /// What a replay shows beside the media. Reads the manifest.
+    pub fn view(&self, recording: RecordingId) -> Result<ReplayView, RecorderError> {
+        Ok(archive::view(&*self.0.shared.archive.manifest(recording)?))
+    }
+
+    /// The HLS playlist of one participant. Its addresses are `<prefix>init/<n>` and
+    /// `<prefix>segment/<sequence>`.
+    pub fn playlist(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        uri_prefix: &str,
+    ) -> Result<String, RecorderError> {
+        let manifest = self.0.shared.archive.manifest(recording)?;
+        Ok(archive::playlist(archive::track(&manifest, participant)?, uri_prefix))
+    }
+
+    /// The n-th init section of a participant, decrypted in memory.
+    pub fn init_section(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        n: u32,
+    ) -> Result<Bytes, RecorderError> {
+        let archive = &self.0.shared.archive;
+        let manifest = archive.manifest(recording)?;
+        let track = archive::track(&manifest, participant)?;
+        let index = usize::try_from(n).map_err(|_| RecorderError::NotFound)?;
+        let init = track.inits.get(index).ok_or(RecorderError::NotFound)?;
+        let key = archive.data_key(&manifest)?;
+        archive.init(&manifest, &key, participant, init.object.plain_sha256)
+    }
+
+    /// One segment of a participant, decrypted in memory.
+    pub fn segment(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        sequence: u32,
+    ) -> Result<Bytes, RecorderError> {
+        let archive = &self.0.shared.archive;
+        let manifest = archive.manifest(recording)?;
+        let track = archive::track(&manifest, participant)?;
+        let mut segments = archive::playable(track);
+        let segment =
+            segments.find(|s| s.sequence == sequence).ok_or(RecorderError::NotFound)?;
+        let key = archive.data_key(&manifest)?;
+        archive.segment(&manifest, &key, participant, segment)
+    }
+
+    /// Enters an access into the evidence log. It is durable when this returns.
+    pub fn log_access(&self, leaf: &AccessLeaf) -> Result<(), RecorderError> {
+        let shared = &self.0.shared;
+        log_access(&shared.archive, &shared.log, leaf)
+    }
+
+    /// Who watched or copied a recording and why, oldest first.
+    pub fn accesses(&self, recording: RecordingId) -> Result<Vec<AccessLeaf>, RecorderError> {
+        let shared = &self.0.shared;
+        let manifest = shared.archive.manifest(recording)?;
+        let key = shared.archive.data_key(&manifest)?;
+        let entries = shared.log.accesses(recording)?;
+        Ok(entries.into_iter().filter_map(|entry| open_access(&key, entry)).collect())
+    }
+
+    /// What auditors check this branch's signatures with.
+    #[must_use]
+    pub fn public_key(&self) -> EvidencePublicKey {
+        self.0.shared.archive.public
+    }
+
+    fn tell(&self, message: Message) -> Result<(), RecorderError> {
+        self.0.messages.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => RecorderError::Busy,
+            TrySendError::Disconnected(_) => RecorderError::Stopped,
+        })
+    }
+
+    fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, RecorderError> {
+        let (reply, answer) = sync_channel(1);
+        self.tell(message(reply))?;
+        match answer.recv_timeout(WAIT) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(RecorderError::Timeout),
+            Err(RecvTimeoutError::Disconnected) => Err(RecorderError::Stopped),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A full inbox is emptied within milliseconds by a worker that is alive.
+        let _ = self.messages.send(Message::Stop);
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+    }
+}
+
+fn open_shared(
+    config: &RecorderConfig,
+    stores: [Arc<dyn Store>; 2],
+    kek: Arc<dyn KeyEncryptionKey>,
+    clock: Arc<dyn Clock>,
+    on_event: OnEvent,
+) -> Result<Shared, RecorderError> {
+    let paths = &config.paths;
+    if !is_origin(&config.log_origin) {
+        return Err(RecorderError::Config("the log's name must be one word without +".to_owned()));
+    }
+    create_dir_durable(&paths.recordings).map_err(RecorderError::io("making the data folder"))?;
+    let lock = lock_folder(&paths.recordings)?;
+    let [a, b] = stores.each_ref().map(|store| store.probe());
+    if let (Err(a), Err(b)) = (a, b) {
+        return Err(RecorderError::NoStore(format!("{a}; {b}")));
+    }
+    let evidence = Arc::new(EvidenceKey::open(&paths.keys.join("evidence.key"))?);
+    let public = evidence.public();
+    replace_durable(&paths.keys.join("evidence.pub"), public.to_pem().as_bytes())
+        .map_err(RecorderError::io("writing evidence.pub"))?;
+    let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;
+    let archive = Archive {
+        stores,
+        kek,
+        public,
+        folder: paths.recordings.clone(),
+        cache: Mutex::new(HashMap::new()),
+    };
+    let well = |store| StoreHealth { store, trouble: None, behind: 0 };
+    Ok(Shared {
+        archive,
+        log,
+        evidence,
+        clock,
+        on_event,
+        stores_required: match config.stores_required {
+            StoresRequired::Both => 2,
+            StoresRequired::One => 1,
+        },
+        health: Mutex::new(RecorderHealth { stores: [well(StoreId::A), well(StoreId::B)], open: 0 }),
+        summaries: Mutex::default(),
+        _lock: lock,
+    })
+}
+
+/// Two recorders on one folder would recover each other's open recordings.
+fn lock_folder(folder: &Path) -> Result<File, RecorderError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join("lock"))
+        .map_err(RecorderError::io("opening the lock file"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RecorderError::Locked),
+        Err(TryLockError::Error(source)) => {
+            Err(RecorderError::Io { doing: "locking the data folder", source })
+        }
+    }
+}
+
+fn start_writers(
+    shared: &Shared,
+    messages: &SyncSender<Message>,
+) -> Result<Replicator, RecorderError> {
+    let [a, b] = &shared.archive.stores;
+    let start = |id, store: &Arc<dyn Store>, other: &Arc<dyn Store>| {
+        let (jobs, queue) = sync_channel(WINDOW);
+        let messages = messages.clone();
+        let report = move |done| messages.send(Message::Done(done)).is_ok();
+        spawn_writer(id, Arc::clone(store), Arc::clone(other), queue, report)
+            .map_err(RecorderError::io("starting a store's writer"))?;
+        Ok::<_, RecorderError>(jobs)
+    };
+    let jobs = [start(StoreId::A, a, b)?, start(StoreId::B, b, a)?];
+    Ok(Replicator::new(jobs, shared.clock.mono()))
+}
+
+/// Seals the reason and enters the access.
+pub(crate) fn log_access(
+    archive: &Archive,
+    log: &EvidenceLog,
+    leaf: &AccessLeaf,
+) -> Result<(), RecorderError> {
+    let good_user = !leaf.user.is_empty() && leaf.user.len() <= 200;
+    if leaf.reason.trim().is_empty() || leaf.reason.len() > MAX_REASON || !good_user {
+        return Err(RecorderError::Config("an access needs a user and a reason".to_owned()));
+    }
+    let manifest = archive.manifest(leaf.recording)?;
+    let key = archive.data_key(&manifest)?.access(leaf.recording)?;
+    let context = access_context(leaf.recording, &leaf.user, leaf.at);
+    let sealed = seal(&key, &context, leaf.reason.as_bytes())?;
+    let access = Access {
+        recording: leaf.recording,
+        user: leaf.user.clone(),
+        reason_sealed: BASE64_STANDARD.encode(sealed),
+        at_ms: leaf.at,
+    };
+    let entry = match leaf.kind {
+        AccessKind::Replay => LogEntry::Replay(access),
+        AccessKind::Export => LogEntry::Export(access),
+    };
+    Ok(log.append(&entry)?)
+}
+
+fn open_access(key: &DataKey, entry: LogEntry) -> Option<AccessLeaf> {
+    let (kind, access) = match entry {
+        LogEntry::Replay(access) => (AccessKind::Replay, access),
+        LogEntry::Export(access) => (AccessKind::Export, access),
+        LogEntry::Manifest { .. } => return None,
+    };
+    let sealed = BASE64_STANDARD.decode(&access.reason_sealed).ok()?;
+    let context = access_context(access.recording, &access.user, access.at_ms);
+    let reason = open(&key.access(access.recording).ok()?, &context, &sealed).ok()?;
+    Some(AccessLeaf {
+        kind,
+        user: access.user,
+        recording: access.recording,
+        reason: String::from_utf8(reason).ok()?,
+        at: access.at_ms,
+    })
+}
+
+fn access_context(recording: RecordingId, user: &str, at: UnixMillis) -> Vec<u8> {
+    format!("vbranch/v1/access|{recording}|{user}|{}", at.0).into_bytes()
+}

@@ -1,0 +1,294 @@
+//! Where sealed objects live. Objects are written once and never changed.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use vbranch_domain::{ParticipantId, RecordingId};
+
+use crate::segment::InitHash;
+
+/// The largest object read back into memory: a sealed [`crate::seal::MAX_PLAINTEXT`] with room.
+pub const MAX_OBJECT: u64 = 65 * 1024 * 1024;
+
+/// The name of an object: `<recording>/<part>` or `<recording>/<folder>/<part>`. Made from ids,
+/// numbers, hashes and checked artefact names only, so it can never leave its folder.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName(String);
+
+impl ObjectName {
+    /// One segment of a participant.
+    #[must_use]
+    pub fn segment(recording: RecordingId, participant: ParticipantId, sequence: u32) -> Self {
+        Self(format!("{recording}/{}", Self::segment_path(participant, sequence)))
+    }
+
+    /// One init section of a participant.
+    #[must_use]
+    pub fn init(recording: RecordingId, participant: ParticipantId, hash: InitHash) -> Self {
+        Self(format!("{recording}/{}", Self::init_path(participant, hash)))
+    }
+
+    /// An artefact.
+    #[must_use]
+    pub fn artifact(recording: RecordingId, name: &ArtifactName) -> Self {
+        Self(format!("{recording}/{}", Self::artifact_path(name)))
+    }
+
+    /// The wrapped data key.
+    #[must_use]
+    pub fn key(recording: RecordingId) -> Self {
+        Self(format!("{recording}/key.json"))
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(recording: RecordingId) -> Self {
+        Self(format!("{recording}/manifest.json"))
+    }
+
+    /// The manifest's signature.
+    #[must_use]
+    pub fn signature(recording: RecordingId) -> Self {
+        Self(format!("{recording}/manifest.sig"))
+    }
+
+    /// `<participant>/<sequence>.seg`, as in a store and in a bundle.
+    pub(crate) fn segment_path(participant: ParticipantId, sequence: u32) -> String {
+        format!("{participant}/{sequence:08}.seg")
+    }
+
+    /// `<participant>/<hash>.init`, as in a store and in a bundle.
+    pub(crate) fn init_path(participant: ParticipantId, hash: InitHash) -> String {
+        format!("{participant}/{hash}.init")
+    }
+
+    /// `artifacts/<name>.sealed`, as in a store and in a bundle.
+    pub(crate) fn artifact_path(name: &ArtifactName) -> String {
+        format!("artifacts/{name}.sealed")
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of an artefact within its recording: 1 to 64 of `a-z 0-9 . _ -`, starting with a
+/// letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ArtifactName(String);
+
+impl TryFrom<String> for ArtifactName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let good = name.len() <= 64
+            && name.bytes().next().is_some_and(plain)
+            && name.bytes().all(|c| plain(c) || b"._-".contains(&c));
+        if good { Ok(Self(name)) } else { Err("not an artefact name") }
+    }
+}
+
+impl From<ArtifactName> for String {
+    fn from(name: ArtifactName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ArtifactName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object.
+    #[error("object is missing")]
+    NotFound,
+    /// An object of that name with other content is there already.
+    #[error("another object of that name exists")]
+    Conflict,
+    /// The object is larger than the reader allows.
+    #[error("object is larger than expected")]
+    TooLarge,
+    /// The system refused.
+    #[error("{}", .0.kind())]
+    Io(#[from] io::Error),
+}
+
+/// A place for sealed objects. Calls may block for as long as the place takes to answer; each
+/// store is therefore written by a thread of its own.
+pub trait Store: Send + Sync {
+    /// Stores an object. When this returns, the object survives a power cut. Storing the same
+    /// content again is fine; other content under the same name is refused.
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Reads an object of at most `limit` bytes.
+    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StoreError>;
+    /// Finds out whether the store takes writes now.
+    fn probe(&self) -> Result<(), StoreError>;
+}
+
+/// A store in a folder of a file system.
+pub struct FsStore {
+    root: PathBuf,
+}
+
+impl FsStore {
+    /// A store below `root`, which is made by the first write.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn temp(&self) -> PathBuf {
+        self.root.join(".incoming")
+    }
+}
+
+impl Store for FsStore {
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.root.join(name.as_str());
+        match self.get(name, bytes.len() as u64) {
+            Ok(there) if there == bytes => return Ok(()),
+            Ok(_) | Err(StoreError::TooLarge) => return Err(StoreError::Conflict),
+            Err(StoreError::NotFound) => {}
+            Err(other) => return Err(other),
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        create_dir_durable(folder)?;
+        let temp = self.temp();
+        write_durable(&temp, bytes, 0o440)?;
+        fs::rename(&temp, &path)?;
+        sync_dir(folder)?;
+        Ok(())
+    }
+
+    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StoreError> {
+        read_limited(&self.root.join(name.as_str()), limit)
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        create_dir_durable(&self.root)?;
+        let temp = self.temp();
+        write_durable(&temp, &[0; 4096], 0o440)?;
+        fs::remove_file(&temp)?;
+        Ok(())
+    }
+}
+
+/// Reads a file of at most `limit` bytes.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::NotFound),
+        other => other?,
+    };
+    let len = file.metadata()?.len();
+    if len > limit {
+        return Err(StoreError::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(StoreError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// Writes a new file and waits until its content is on the disk. Whatever an earlier crash left
+/// at `path` is replaced.
+fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Replaces `path` by new content: after a crash either the old or the new is there, whole.
+pub(crate) fn replace_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temp = path.with_extension("new");
+    write_durable(&temp, bytes, 0o640)?;
+    fs::rename(&temp, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Makes a folder and everything above it, each entered durably in its parent.
+pub(crate) fn create_dir_durable(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_dir_durable(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    folder.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
+}
+
+fn sync_dir(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> ObjectName {
+        ObjectName::segment(RecordingId::random(), ParticipantId::random(), 3)
+    }
+
+    #[test]
+    fn an_object_reads_back_and_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsStore::new(dir.path().join("deep/store"));
+        let name = name();
+        assert!(matches!(store.get(&name, 10), Err(StoreError::NotFound)));
+        store.put(&name, b"first").unwrap();
+        store.put(&name, b"first").unwrap();
+        for other in [b"other".as_slice(), b"f", b"first and more"] {
+            assert!(matches!(store.put(&name, other), Err(StoreError::Conflict)));
+        }
+        assert_eq!(store.get(&name, 10).unwrap(), b"first");
+        assert!(matches!(store.get(&name, 4), Err(StoreError::TooLarge)));
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_does_not_stop_the_next_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsStore::new(dir.path());
+        fs::write(store.temp(), b"torn").unwrap();
+        store.probe().unwrap();
+        let name = name();
+        fs::write(store.temp(), b"torn").unwrap();
+        store.put(&name, b"whole").unwrap();
+        assert_eq!(store.get(&name, 10).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn artefact_names_cannot_leave_their_folder() {
+        for bad in ["", ".", "..", "../x", "a/b", "A", ".hidden", "a\0", "ä", &"a".repeat(65)] {
+            assert!(ArtifactName::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        assert!(ArtifactName::try_from("sign-1.png".to_owned()).is_ok());
+    }
+}

@@ -1,0 +1,446 @@
+//! The recorder's one worker thread. It owns every open recording and the bookkeeping of both
+//! stores; everyone else sends it messages.
+//!
+//! A recording passes through: open -> flushing (closed, its objects become durable) -> sealing
+//! (manifest signed and logged, becomes durable) -> replicating (sealed; a store catches up) ->
+//! gone.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender},
+    },
+    time::Duration,
+};
+
+use vbranch_domain::{
+    Mono, ParticipantId, RecordingId, Tap,
+    recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, StoreId},
+    timeline::TimelineEvent,
+};
+
+use crate::{
+    error::RecorderError,
+    hash::Sha256,
+    keys::DataKey,
+    log::LogEntry,
+    manifest::{Manifest, Policy},
+    recording::{HEARTBEAT, OpenRecording, Outgoing},
+    recovery::{Closed, folder_of, write_manifest, write_replicated, write_summary},
+    replicator::{Change, Done, Replicator, store_word},
+    segment::MAX_SEGMENT,
+    service::{Shared, StoreHealth},
+    store::{ArtifactName, ObjectName},
+    tap::RecorderTap,
+};
+
+/// How often taps are listened to and time is looked at while something is being recorded. Longer
+/// fills the taps' queues, shorter wakes the machine for nothing.
+const TICK: Duration = Duration::from_millis(20);
+/// The same while nothing is being recorded: stores are still watched.
+const IDLE_TICK: Duration = Duration::from_millis(500);
+/// Messages worked off between two ticks, so that a flood cannot stop the taps from being heard.
+const MESSAGES_PER_TICK: usize = 256;
+
+pub(crate) type Reply<T> = SyncSender<Result<T, RecorderError>>;
+
+/// What the worker is asked to do.
+pub(crate) enum Message {
+    Open { meta: Box<RecordingMeta>, started_at: Mono, reply: Reply<Box<dyn Tap>> },
+    AddParticipant { recording: RecordingId, participant: RecordedParticipant },
+    Mark { recording: RecordingId, event: Box<TimelineEvent> },
+    PutArtifact { recording: RecordingId, name: ArtifactName, bytes: Vec<u8>, reply: Reply<ArtifactRef> },
+    Close { recording: RecordingId, at: Mono, reply: Reply<()> },
+    CloseAll { at: Mono, reply: Reply<()> },
+    Adopt { closed: Vec<Closed>, reply: Reply<()> },
+    Done(Done),
+    Stop,
+}
+
+enum Phase {
+    Open(Box<OpenRecording>),
+    Flushing(Box<OpenRecording>),
+    Sealing(Box<Manifest>, Sha256),
+    Replicating,
+}
+
+struct Slot {
+    phase: Phase,
+    folder: PathBuf,
+    /// Objects handed over and not durable yet.
+    pending: HashSet<ObjectName>,
+    /// What must be durable before business may begin; `None` once that was told.
+    first: Option<First>,
+    artifacts: Vec<(ObjectName, ArtifactRef, Reply<ArtifactRef>)>,
+    waiting: Vec<Reply<()>>,
+    /// An error in sealing was told; it is tried again without telling again.
+    complained: bool,
+}
+
+#[derive(Default)]
+struct First {
+    objects: Vec<ObjectName>,
+    has_segment: bool,
+}
+
+/// See the module's documentation.
+pub(crate) struct Worker {
+    pub shared: Arc<Shared>,
+    messages: Receiver<Message>,
+    replicator: Replicator,
+    slots: BTreeMap<RecordingId, Slot>,
+    draining: Vec<Reply<()>>,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>, messages: Receiver<Message>, replicator: Replicator) -> Self {
+        Self { shared, messages, replicator, slots: BTreeMap::new(), draining: Vec::new() }
+    }
+
+    /// Works until told to stop.
+    pub fn run(mut self) {
+        loop {
+            let tick = if self.slots.is_empty() { IDLE_TICK } else { TICK };
+            match self.messages.recv_timeout(tick) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            for _ in 0..MESSAGES_PER_TICK {
+                match self.messages.try_recv() {
+                    Ok(Message::Stop) => return,
+                    Ok(message) => self.handle(message),
+                    Err(_) => break,
+                }
+            }
+            self.tick();
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        let now = self.shared.clock.mono();
+        match message {
+            Message::Open { meta, started_at, reply } => {
+                let _ = reply.try_send(self.open(*meta, started_at));
+            }
+            Message::AddParticipant { recording, participant } => {
+                if let Some(open) = self.open_mut(recording) {
+                    open.add_participant(participant);
+                }
+            }
+            Message::Mark { recording, event } => {
+                let result = self.open_mut(recording).map(|open| open.mark(&event));
+                if !matches!(result, Some(Ok(()))) {
+                    tracing::warn!(%recording, "an event came for a recording that is not open");
+                }
+            }
+            Message::PutArtifact { recording, name, bytes, reply } => {
+                self.put_artifact(recording, name, &bytes, reply);
+            }
+            Message::Close { recording, at, reply } => self.close(recording, at, reply),
+            Message::CloseAll { at, reply } => {
+                let open: Vec<_> = self.slots.keys().copied().collect();
+                open.into_iter().for_each(|recording| self.finish(recording, at));
+                self.draining.push(reply);
+            }
+            Message::Adopt { closed, reply } => {
+                closed.into_iter().for_each(|closed| self.adopt(closed, now));
+                self.draining.push(reply);
+            }
+            Message::Done(done) => self.replicator.done(done, now),
+            Message::Stop => {}
+        }
+    }
+
+    fn open(&mut self, meta: RecordingMeta, started_at: Mono) -> Result<Box<dyn Tap>, RecorderError> {
+        let recording = meta.recording;
+        let folder = folder_of(&self.shared.archive.folder, recording);
+        if self.slots.contains_key(&recording) || folder.exists() {
+            return Err(RecorderError::Exists);
+        }
+        let key = DataKey::random()?;
+        let wrapped = self.shared.archive.kek.wrap(recording, &key)?;
+        let policy = Policy {
+            stores_required: self.shared.stores_required,
+            segment_ms: u64::try_from(MAX_SEGMENT.as_millis()).unwrap_or_default(),
+            heartbeat_ms: u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
+        };
+        let open = OpenRecording::open(&folder, meta, key, wrapped, policy, started_at)?;
+        let tap = RecorderTap(open.tap());
+        let slot = Slot::new(Phase::Open(Box::new(open)), folder, Some(First::default()));
+        self.slots.insert(recording, slot);
+        Ok(Box::new(tap))
+    }
+
+    fn open_mut(&mut self, recording: RecordingId) -> Option<&mut OpenRecording> {
+        match &mut self.slots.get_mut(&recording)?.phase {
+            Phase::Open(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    fn put_artifact(
+        &mut self,
+        recording: RecordingId,
+        name: ArtifactName,
+        bytes: &[u8],
+        reply: Reply<ArtifactRef>,
+    ) {
+        let sealed = self.open_mut(recording).ok_or(RecorderError::NotOpen);
+        match sealed.and_then(|open| open.put_artifact(name, bytes)) {
+            Ok((reference, object)) => {
+                if let Some(slot) = self.slots.get_mut(&recording) {
+                    slot.artifacts.push((object, reference, reply));
+                }
+            }
+            Err(error) => {
+                let _ = reply.try_send(Err(error));
+            }
+        }
+    }
+
+    fn close(&mut self, recording: RecordingId, at: Mono, reply: Reply<()>) {
+        let sealed = self.shared.summaries().contains_key(&recording);
+        match self.slots.get_mut(&recording) {
+            _ if sealed => {
+                let _ = reply.try_send(Ok(()));
+            }
+            None => {
+                let _ = reply.try_send(Err(RecorderError::NotOpen));
+            }
+            Some(slot) => {
+                slot.waiting.push(reply);
+                self.finish(recording, at);
+            }
+        }
+    }
+
+    /// Ends an open recording; nothing happens to one that has ended.
+    fn finish(&mut self, recording: RecordingId, at: Mono) {
+        let wall = self.shared.clock.wall();
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        if let Phase::Open(open) = &mut slot.phase {
+            open.close(at, wall);
+            let phase = std::mem::replace(&mut slot.phase, Phase::Replicating);
+            if let Phase::Open(open) = phase {
+                slot.phase = Phase::Flushing(open);
+            }
+        }
+    }
+
+    fn adopt(&mut self, closed: Closed, now: Mono) {
+        let recording = closed.manifest.recording;
+        let folder = folder_of(&self.shared.archive.folder, recording);
+        let hash = Sha256::of(&closed.signed.bytes);
+        let sealed = self.shared.summaries().contains_key(&recording);
+        for (name, hash, has) in closed.objects {
+            self.replicator.adopt(recording, name, hash, has, now);
+        }
+        let manifest = (ObjectName::manifest(recording), closed.signed.bytes);
+        let signature = (ObjectName::signature(recording), closed.signed.signature);
+        let phase = if sealed {
+            Phase::Replicating
+        } else {
+            Phase::Sealing(Box::new(closed.manifest), hash)
+        };
+        let mut slot = Slot::new(phase, folder, None);
+        for (name, bytes) in [manifest, signature] {
+            slot.pending.insert(name.clone());
+            self.replicator.put(recording, name, bytes.into(), now);
+        }
+        self.slots.insert(recording, slot);
+    }
+
+    fn tick(&mut self) {
+        let now = self.shared.clock.mono();
+        self.replicator.tick(now);
+        let recordings: Vec<_> = self.slots.keys().copied().collect();
+        for recording in recordings {
+            self.tick_recording(recording, now);
+        }
+        for change in self.replicator.take_changes() {
+            self.tell_change(change);
+        }
+        if self.slots.values().all(|slot| matches!(slot.phase, Phase::Replicating)) {
+            self.draining.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
+        }
+        self.publish_health();
+    }
+
+    fn tick_recording(&mut self, recording: RecordingId, now: Mono) {
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        if let Phase::Open(open) = &mut slot.phase {
+            open.tick(now);
+        }
+        if let Phase::Open(open) | Phase::Flushing(open) = &mut slot.phase {
+            for outgoing in open.flush() {
+                hand_over(&mut self.replicator, open, &mut slot.pending, &mut slot.first, outgoing, now);
+            }
+            open.take_events().into_iter().for_each(|event| (self.shared.on_event)(event));
+        }
+        let required = self.shared.stores_required;
+        slot.pending.retain(|name| !self.replicator.is_durable(name, required));
+        slot.answer(recording, &self.shared);
+        if !slot.pending.is_empty() {
+            return;
+        }
+        match &slot.phase {
+            Phase::Open(_) => {}
+            Phase::Flushing(_) => self.sign(recording, now),
+            Phase::Sealing(..) => self.seal(recording),
+            Phase::Replicating => {
+                if self.replicator.is_replicated(recording) {
+                    if let Err(error) = write_replicated(&slot.folder) {
+                        tracing::warn!(%recording, %error, "replication mark");
+                    }
+                    self.slots.remove(&recording);
+                }
+            }
+        }
+    }
+
+    /// Everything is durable: the manifest is signed and goes to the stores.
+    fn sign(&mut self, recording: RecordingId, now: Mono) {
+        let shared = Arc::clone(&self.shared);
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        let Phase::Flushing(open) = &slot.phase else { return };
+        let ledger = open.ledger.clone();
+        let wall = shared.clock.wall();
+        match write_manifest(&slot.folder, ledger, None, wall, &shared.log, &shared.evidence) {
+            Ok((manifest, signed)) => {
+                let hash = Sha256::of(&signed.bytes);
+                let names = [ObjectName::manifest(recording), ObjectName::signature(recording)];
+                for (name, bytes) in names.into_iter().zip([signed.bytes, signed.signature]) {
+                    slot.pending.insert(name.clone());
+                    self.replicator.put(recording, name, bytes.into(), now);
+                }
+                slot.phase = Phase::Sealing(Box::new(manifest), hash);
+            }
+            Err(error) => slot.complain(recording, &error, &shared),
+        }
+    }
+
+    /// The manifest is durable: it goes on the log, and the recording is on the list.
+    fn seal(&mut self, recording: RecordingId) {
+        let shared = Arc::clone(&self.shared);
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        let Phase::Sealing(manifest, hash) = &slot.phase else { return };
+        let (manifest, sha256) = (manifest.clone(), *hash);
+        let entry = LogEntry::Manifest { recording, sha256, at_ms: shared.clock.wall() };
+        let logged = shared.log.append(&entry).map_err(RecorderError::from);
+        match logged.and_then(|()| write_summary(&slot.folder, &manifest)) {
+            Ok(line) => {
+                shared.summaries().insert(recording, line);
+                slot.phase = Phase::Replicating;
+                slot.waiting.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
+                metrics::counter!("vbranch_recorder_sealed_recordings_total").increment(1);
+                (shared.on_event)(RecorderEvent::Sealed {
+                    recording,
+                    manifest_sha256: sha256.to_string(),
+                });
+            }
+            Err(error) => slot.complain(recording, &error, &shared),
+        }
+    }
+
+    fn tell_change(&self, change: Change) {
+        let event = match change {
+            Change::Degraded(store, reason) => {
+                tracing::error!(store = store_word(store), reason, "store degraded");
+                RecorderEvent::StoreDegraded { store, reason }
+            }
+            Change::Recovered(store) => {
+                tracing::info!(store = store_word(store), "store recovered");
+                RecorderEvent::StoreRecovered { store }
+            }
+        };
+        (self.shared.on_event)(event);
+    }
+
+    fn publish_health(&self) {
+        let open = self.slots.values().filter(|s| matches!(s.phase, Phase::Open(_))).count();
+        let [a, b] = self.replicator.state();
+        let stores = [(StoreId::A, a), (StoreId::B, b)].map(|(store, (trouble, behind))| {
+            let word = store_word(store);
+            let healthy = if trouble.is_none() { 1.0 } else { 0.0 };
+            metrics::gauge!("vbranch_recorder_store_healthy", "store" => word).set(healthy);
+            let objects = u32::try_from(behind).unwrap_or(u32::MAX);
+            metrics::gauge!("vbranch_recorder_store_behind_objects", "store" => word)
+                .set(f64::from(objects));
+            StoreHealth { store, trouble: trouble.map(str::to_owned), behind }
+        });
+        let recordings = u32::try_from(open).unwrap_or(u32::MAX);
+        metrics::gauge!("vbranch_recorder_open_recordings").set(f64::from(recordings));
+        let mut health = self.shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.open = open;
+        health.stores = stores;
+    }
+}
+
+/// Gives an object to the stores; a segment that cannot be held is declared lost.
+fn hand_over(
+    replicator: &mut Replicator,
+    open: &mut OpenRecording,
+    pending: &mut HashSet<ObjectName>,
+    first: &mut Option<First>,
+    outgoing: Outgoing,
+    now: Mono,
+) {
+    let Outgoing { name, bytes, segment } = outgoing;
+    if let Some((participant, sequence)) = segment
+        && !replicator.has_room(bytes.len())
+    {
+        let lost: (ParticipantId, u32) = (participant, sequence);
+        open.lose(lost.0, lost.1);
+        return;
+    }
+    if let Some(first) = first.as_mut().filter(|first| !first.has_segment) {
+        first.objects.push(name.clone());
+        first.has_segment = segment.is_some();
+    }
+    pending.insert(name.clone());
+    replicator.put(open.ledger.recording(), name, bytes, now);
+}
+
+impl Slot {
+    fn new(phase: Phase, folder: PathBuf, first: Option<First>) -> Self {
+        Self {
+            phase,
+            folder,
+            pending: HashSet::new(),
+            first,
+            artifacts: Vec::new(),
+            waiting: Vec::new(),
+            complained: false,
+        }
+    }
+
+    /// Tells whoever waits for objects that are durable now.
+    fn answer(&mut self, recording: RecordingId, shared: &Shared) {
+        let ready = self.first.as_ref().is_some_and(|first| {
+            first.has_segment && first.objects.iter().all(|name| !self.pending.contains(name))
+        });
+        if ready {
+            self.first = None;
+            (shared.on_event)(RecorderEvent::FirstSegmentDurable { recording });
+        }
+        let pending = &self.pending;
+        self.artifacts.retain(|(object, reference, reply)| {
+            if pending.contains(object) {
+                return true;
+            }
+            let _ = reply.try_send(Ok(reference.clone()));
+            false
+        });
+    }
+
+    fn complain(&mut self, recording: RecordingId, error: &RecorderError, shared: &Shared) {
+        if std::mem::replace(&mut self.complained, true) {
+            return;
+        }
+        tracing::error!(%recording, %error, "recording cannot be sealed yet");
+        (shared.on_event)(RecorderEvent::Failed { recording, reason: error.to_string() });
+    }
+}
