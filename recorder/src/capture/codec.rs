@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::{BufMut, Bytes, BytesMut};
 use shiguredo_mp4::bitstream::h264::parse_sps;
 
+use super::sample::Conceal;
+
 /// Largest access unit taken. A 1080p key frame is some 300 kB; what is larger is an attack.
 const MAX_PICTURE: usize = 4 * 1024 * 1024;
 /// Most NAL units in one access unit: slices and parameter sets are a handful.
@@ -117,18 +119,34 @@ pub(super) fn opus_duration(packet: &[u8]) -> Option<Duration> {
     if packet.len() > MAX_OPUS {
         return None;
     }
-    let frame_micros = match toc >> 3 {
-        config @ 0..=11 => [10_000, 20_000, 40_000, 60_000].get(usize::from(config & 3))?,
-        config @ 12..=15 => [10_000, 20_000].get(usize::from(config & 1))?,
-        config => [2_500, 5_000, 10_000, 20_000].get(usize::from(config & 3))?,
-    };
     let frames = match toc & 3 {
         0 => 1,
         1 | 2 => 2,
-        _ => u64::from(packet.get(1)? & 0x3f),
+        _ => u32::from(packet.get(1)? & 0x3f),
     };
-    let micros = frames * frame_micros;
-    (1..=120_000).contains(&micros).then(|| Duration::from_micros(micros))
+    let plays = opus_frame_duration(toc) * frames;
+    (!plays.is_zero() && plays <= Duration::from_millis(120)).then_some(plays)
+}
+
+/// The packet that stands for a lost one after `packet`: the same configuration, one frame, no
+/// data (RFC 7845 section 4.1).
+pub(super) fn opus_conceal(packet: &[u8]) -> Option<Conceal> {
+    let toc = *packet.first()?;
+    Some(Conceal { packet: Bytes::copy_from_slice(&[toc & !3]), plays: opus_frame_duration(toc) })
+}
+
+/// How long each frame of a packet plays, by the first byte.
+const fn opus_frame_duration(toc: u8) -> Duration {
+    let config = toc >> 3;
+    let micros = match (config, config & 3) {
+        (16.., 0) => 2_500,
+        (16.., 1) => 5_000,
+        (0..=11, 2) => 40_000,
+        (0..=11, 3) => 60_000,
+        (12..=15, 1 | 3) | (0..=11, 1) | (16.., 3) => 20_000,
+        _ => 10_000,
+    };
+    Duration::from_micros(micros)
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use vbranch_domain::{
 
 use super::{
     clock::LegClock,
-    codec::{VideoConfig, VideoReader, opus_duration},
+    codec::{VideoConfig, VideoReader, opus_conceal, opus_duration},
     kinds::PerKind,
     mux,
-    sample::{Cut, Piece, Setup, TimedFrame},
+    sample::{Conceal, Cut, Piece, Setup, TimedFrame},
     segmenter::Segmenter,
 };
 use crate::segment::{
@@ -127,6 +127,7 @@ impl Participant {
             arrived: frame.arrived.since(self.origin),
             nominal,
             sync: read.sync,
+            conceal: read.conceal,
             config: read.config,
             data: read.data,
         });
@@ -266,6 +267,8 @@ struct Read {
     config: Option<Arc<VideoConfig>>,
     /// Audio: how long the packet plays.
     plays: Option<Duration>,
+    /// Audio: what stands for a lost packet after this one.
+    conceal: Option<Conceal>,
 }
 
 impl Connection {
@@ -273,6 +276,7 @@ impl Connection {
         match (frame.track.kind, &frame.payload) {
             (MediaKind::Audio, Payload::Opus(packet)) => Some(Read {
                 plays: Some(opus_duration(packet)?),
+                conceal: opus_conceal(packet),
                 data: packet.clone(),
                 sync: true,
                 config: None,
@@ -284,6 +288,7 @@ impl Connection {
                     sync: picture.sync,
                     config: self.reader.config().cloned(),
                     plays: None,
+                    conceal: None,
                 })
             }
             _ => None,

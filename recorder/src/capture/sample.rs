@@ -20,10 +20,20 @@ pub(super) struct TimedFrame {
     pub nominal: Duration,
     /// Video: an IDR picture. Audio: true.
     pub sync: bool,
+    /// What to store where frames after this one are missing; pictures are stretched instead.
+    pub conceal: Option<Conceal>,
     /// Video only: the decoder set-up it belongs to.
     pub config: Option<Arc<VideoConfig>>,
     /// As stored: an Opus packet, or NAL units with 4-byte lengths.
     pub data: Bytes,
+}
+
+/// An empty packet that makes the decoder conceal a loss.
+#[derive(Debug, Clone)]
+pub(super) struct Conceal {
+    pub packet: Bytes,
+    /// For how long it does so.
+    pub plays: Duration,
 }
 
 /// A frame as stored. Times are ticks of the kind's clock rate.

@@ -3,6 +3,11 @@
 //! A frame is held until the next one of its kind tells how long it lasts; then it joins the open
 //! cut. Whatever happens, each frame comes out exactly once and in order, a cut never exceeds
 //! [`MAX_SEGMENT`], each kind's time never runs backwards, and time without media is on the ledger.
+//!
+//! A gap in the picture stretches the picture before it. Stretching sound does not work: browsers
+//! play packets back to back whatever their durations say, so each gap would shift all sound after
+//! it against the picture. As RFC 7845 section 4.1 has it for recordings of real-time streams, a
+//! gap in the sound is stored as empty packets, which ask the decoder to conceal a loss.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -11,7 +16,7 @@ use vbranch_domain::MediaKind;
 use super::{
     codec::VideoConfig,
     kinds::PerKind,
-    sample::{Cut, Piece, Sample, Setup, TimedFrame, from_ticks, to_ticks},
+    sample::{Conceal, Cut, Piece, Sample, Setup, TimedFrame, from_ticks, to_ticks},
 };
 use crate::segment::{GapCause, MAX_SEGMENT};
 
@@ -35,6 +40,18 @@ const MAX_OPEN: Duration = Duration::from_millis(1500);
 
 /// Capture jitter and slewing up to half a frame, but no more than this, are not gaps.
 const MAX_SLACK: Duration = Duration::from_millis(20);
+
+/// Sound that is missing is concealed up to this long before now while nothing arrives at all.
+/// Longer: a crash loses more of the picture's company; shorter: packets that a slow network
+/// still delivers find their place taken.
+const CONCEAL_BEHIND: Duration = Duration::from_secs(5);
+
+/// Concealed in one go at least.
+const CONCEAL_STEP: Duration = Duration::from_secs(1);
+
+/// Concealed in one go at most, so that one absurd time cannot make a flood of samples. Timeouts
+/// keep what is left to conceal below this; more is left as a hole.
+const MAX_CONCEAL: Duration = Duration::from_secs(10);
 
 /// A cut is closed when its media reach this size: an object is sealed in memory.
 const MAX_CUT_BYTES: usize = 8 * 1024 * 1024;
@@ -68,13 +85,27 @@ struct Pending {
     start: u64,
 }
 
-/// The end of a stored frame, ticks.
-#[derive(Debug, Clone, Copy)]
+/// The end of what is stored of a kind, ticks.
+#[derive(Debug, Clone)]
 struct End {
-    /// Where it ended by itself.
+    /// Where the last frame ended by itself.
     nominal: u64,
-    /// Where it ended as stored, stretched or not.
+    /// Where what is stored ends, stretched and concealed.
     stored: u64,
+    /// The next frame cannot start before this.
+    earliest: u64,
+    conceal: Option<Conceal>,
+}
+
+/// How long a held frame is to last.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// To the start of its successor.
+    Next(u64),
+    /// As long as it does by itself: nothing follows soon.
+    Itself,
+    /// Nothing has followed for [`HOLD`].
+    Held,
 }
 
 #[derive(Debug)]
@@ -88,15 +119,19 @@ impl Segmenter {
     /// Takes the next frame of its kind.
     pub(super) fn push(&mut self, frame: TimedFrame) {
         let kind = frame.kind;
-        let track = self.tracks.get_mut(kind);
-        let earliest = match (&track.pending, track.last) {
+        let track = self.tracks.get(kind);
+        let earliest = match (&track.pending, &track.last) {
             (Some(pending), _) => pending.start.saturating_add(1),
-            (None, Some(end)) => end.stored,
+            (None, Some(end)) => end.earliest,
             (None, None) => 0,
         };
         let start = to_ticks(kind, frame.at).max(earliest);
-        self.release(kind, Some(start));
+        let conceals = track.conceals(kind, start);
+        self.release(kind, if conceals { Until::Itself } else { Until::Next(start) });
         self.account(kind, start, &frame);
+        if conceals {
+            self.conceal(kind, start, frame.arrived);
+        }
         self.tracks.get_mut(kind).pending = Some(Pending { frame, start });
     }
 
@@ -111,7 +146,7 @@ impl Segmenter {
         let track = self.tracks.get_mut(kind);
         if track.last.is_none() && track.pending.is_none() {
             let at = to_ticks(kind, at);
-            track.last = Some(End { nominal: at, stored: at });
+            track.last = Some(End { nominal: at, stored: at, earliest: at, conceal: None });
         }
         self.missing(kind, cause);
     }
@@ -119,7 +154,7 @@ impl Segmenter {
     /// The connection is gone: lets go of everything held. What follows comes after a gap.
     pub(super) fn interrupt(&mut self, cause: GapCause) {
         for kind in PerKind::<()>::KINDS {
-            self.release(kind, None);
+            self.release(kind, Until::Itself);
             let track = self.tracks.get_mut(kind);
             if track.last.is_some() {
                 track.cause = Some(cause);
@@ -132,10 +167,10 @@ impl Segmenter {
     /// declared so.
     pub(super) fn finish(&mut self, now: Duration) {
         for kind in PerKind::<()>::KINDS {
-            self.release(kind, None);
+            self.release(kind, Until::Itself);
             let track = self.tracks.get_mut(kind);
             let cause = track.cause.take();
-            let Some(end) = track.last else { continue };
+            let Some(end) = &track.last else { continue };
             let silent = now.saturating_sub(from_ticks(kind, end.nominal));
             if silent > HOLD || (cause.is_some() && !silent.is_zero()) {
                 let start = from_ticks(kind, end.nominal);
@@ -151,7 +186,12 @@ impl Segmenter {
         for kind in PerKind::<()>::KINDS {
             let held = self.tracks.get(kind).pending.as_ref().map(|p| p.frame.arrived);
             if held.is_some_and(|arrived| now >= arrived.saturating_add(HOLD)) {
-                self.release(kind, None);
+                self.release(kind, Until::Held);
+            }
+            let track = self.tracks.get(kind);
+            if track.conceal_at(kind).is_some_and(|at| now >= at) {
+                let until = to_ticks(kind, now.saturating_sub(CONCEAL_BEHIND));
+                self.conceal(kind, until, now);
             }
         }
         if self.open.as_ref().is_some_and(|open| now >= open.since.saturating_add(MAX_OPEN)) {
@@ -166,7 +206,8 @@ impl Segmenter {
             .iter()
             .filter_map(|(_, t)| t.pending.as_ref().map(|p| p.frame.arrived.saturating_add(HOLD)));
         let open = self.open.as_ref().map(|open| open.since.saturating_add(MAX_OPEN));
-        held.chain(open).min()
+        let conceal = self.tracks.iter().filter_map(|(kind, track)| track.conceal_at(kind));
+        held.chain(open).chain(conceal).min()
     }
 
     /// The next finished piece.
@@ -174,32 +215,67 @@ impl Segmenter {
         self.out.pop_front()
     }
 
-    /// Moves the held frame of a kind into the open cut. `next` is where its successor starts;
-    /// without one it lasts as long as it does by itself.
-    fn release(&mut self, kind: MediaKind, next: Option<u64>) {
+    /// Moves the held frame of a kind into the open cut.
+    fn release(&mut self, kind: MediaKind, until: Until) {
         let track = self.tracks.get_mut(kind);
         let Some(Pending { frame, start }) = track.pending.take() else { return };
         let longest = to_ticks(kind, MAX_SEGMENT);
         let nominal = to_ticks(kind, frame.nominal).clamp(1, longest);
-        let duration = match next {
-            Some(next) => next.saturating_sub(start).clamp(1, longest),
-            None => nominal,
+        let duration = match (until, kind) {
+            (Until::Next(next), _) => next.saturating_sub(start).clamp(1, longest),
+            // Browsers take a jump of more than twice a picture's duration for a seek, and then
+            // show nothing before the next key frame.
+            (Until::Held, MediaKind::Video) => nominal.max(to_ticks(kind, HOLD)),
+            (Until::Held, MediaKind::Audio) | (Until::Itself, _) => nominal,
         };
+        let end = start.saturating_add(duration);
         track.last = Some(End {
             nominal: start.saturating_add(nominal.min(duration)),
-            stored: start.saturating_add(duration),
+            stored: end,
+            // The successor of a picture held too long may still turn out to be due earlier.
+            earliest: if kind == MediaKind::Video { start.saturating_add(1) } else { end },
+            conceal: frame.conceal,
         });
         let sample = Sample { start, duration, sync: frame.sync, data: frame.data };
         self.append(kind, sample, frame.config.as_ref(), frame.arrived);
+    }
+
+    /// Fills the time from the end of what is stored with empty packets.
+    fn conceal(&mut self, kind: MediaKind, until: u64, now: Duration) {
+        let Some(End { stored, earliest, conceal: Some(conceal), .. }) =
+            &mut self.tracks.get_mut(kind).last
+        else {
+            return;
+        };
+        let from = *stored;
+        let missing = until.saturating_sub(from);
+        if missing == 0 {
+            return;
+        }
+        (*stored, *earliest) = (until, until);
+        if missing > to_ticks(kind, MAX_CONCEAL) {
+            return;
+        }
+        let unit = to_ticks(kind, conceal.plays).max(1);
+        let data = conceal.packet.clone();
+        // As many as play in that time, spread evenly over it.
+        let count = (missing + unit / 2) / unit;
+        let mut start = from;
+        for n in 1..=count {
+            let end = from + missing * n / count;
+            let sample = Sample { start, duration: end - start, sync: true, data: data.clone() };
+            self.append(kind, sample, None, now);
+            start = end;
+        }
     }
 
     /// Writes down what is missing between the last stored frame and one that starts at `start`.
     fn account(&mut self, kind: MediaKind, start: u64, frame: &TimedFrame) {
         let track = self.tracks.get_mut(kind);
         let cause = track.cause.take();
-        let Some(end) = track.last else { return };
+        let Some(end) = &track.last else { return };
         let missing = start.saturating_sub(end.nominal);
-        let slack = to_ticks(kind, (frame.nominal / 2).min(MAX_SLACK));
+        let slack = slack(kind, frame.nominal);
         // A video that is merely slow stretches its pictures; only a known loss or a hole in what
         // was stored makes a gap of it. Sound has no such excuse.
         let is_hole = start > end.stored;
@@ -269,6 +345,37 @@ impl Segmenter {
             self.out.push_back(Piece::Cut(cut));
         }
     }
+}
+
+impl Track {
+    /// Whether what is missing before a frame that starts at `start` is to be concealed.
+    fn conceals(&self, kind: MediaKind, start: u64) -> bool {
+        let (end, conceal) = match (&self.pending, &self.last) {
+            (Some(Pending { frame, start }), _) => {
+                (start.saturating_add(to_ticks(kind, frame.nominal)), &frame.conceal)
+            }
+            (None, Some(end)) => (end.stored, &end.conceal),
+            (None, None) => return false,
+        };
+        let Some(conceal) = conceal.as_ref().filter(|_| self.is_connected()) else { return false };
+        start.saturating_sub(end) > slack(kind, conceal.plays)
+    }
+
+    /// When to conceal although nothing arrives.
+    fn conceal_at(&self, kind: MediaKind) -> Option<Duration> {
+        let end = self.last.as_ref().filter(|end| end.conceal.is_some())?;
+        let waits = self.pending.is_none() && self.is_connected();
+        waits.then(|| from_ticks(kind, end.stored) + CONCEAL_BEHIND + CONCEAL_STEP)
+    }
+
+    /// Between two connections there is nothing to conceal: there was no sound.
+    fn is_connected(&self) -> bool {
+        self.cause != Some(GapCause::Reconnect)
+    }
+}
+
+fn slack(kind: MediaKind, nominal: Duration) -> u64 {
+    to_ticks(kind, (nominal / 2).min(MAX_SLACK))
 }
 
 #[cfg(test)]
