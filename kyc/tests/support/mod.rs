@@ -154,8 +154,14 @@ impl Clock for TestClock {
 }
 
 /// Collects what is pushed into it from other threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Log<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
 
 impl<T> Clone for Log<T> {
     fn clone(&self) -> Self {

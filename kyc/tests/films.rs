@@ -1,0 +1,144 @@
+//! Real people in films, sent as a browser would send them. The films lie beside the repository
+//! on some machines only; elsewhere these tests say that they skip.
+
+mod support;
+
+use std::{path::Path, process::Command};
+
+use support::{access_units, as_sent, face_film, models};
+use vbranch_domain::{
+    Mono,
+    kyc::{Challenge, KycEvent, KycOutcome},
+};
+use vbranch_kyc::{
+    LivenessPolicy,
+    h264::{Decoded, H264Decoder},
+    liveness::{FrameObservation, Liveness},
+    vision::FaceTracker,
+};
+
+const FPS: u64 = 25;
+
+/// Sends a film through encoder, decoder and tracker; one observation per frame.
+fn observe(film: &Path) -> Option<Vec<FrameObservation>> {
+    let models = models()?;
+    let stream = as_sent(film, "")?;
+    let (mut decoder, mut tracker) = (H264Decoder::new().unwrap(), FaceTracker::default());
+    let seen = access_units(&stream)
+        .iter()
+        .enumerate()
+        .filter_map(|(n, nals)| {
+            let at = Mono::from_millis(n as u64 * 1_000 / FPS);
+            match decoder.decode(nals, true).unwrap() {
+                Decoded::Picture(picture) => {
+                    Some(tracker.look(&models, &picture, at).unwrap().seen)
+                }
+                Decoded::Silent | Decoded::AwaitingKey => None,
+            }
+        })
+        .collect();
+    Some(seen)
+}
+
+/// When the eyes are shut, as intervals of milliseconds.
+fn blinks(seen: &[FrameObservation]) -> Vec<(u64, u64)> {
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for o in seen.iter().filter(|o| o.face.is_some_and(|f| f.blink >= 0.5)) {
+        let ms = o.at.as_nanos() / 1_000_000;
+        match found.last_mut() {
+            Some((_, end)) if ms - *end <= 120 => *end = ms,
+            _ => found.push((ms, ms)),
+        }
+    }
+    found
+}
+
+#[test]
+fn blinks_are_seen_when_they_happen_and_not_otherwise() {
+    // Times (ms) at which the reference pipeline finds shut eyes, from each film's own frames.
+    for (film, times) in [
+        ("d0.mp4", &[2_680][..]),
+        ("d13.mp4", &[1_430, 2_630, 3_430, 10_500]),
+        ("d18.mp4", &[3_170, 6_200]),
+        ("d20.mp4", &[]),
+    ] {
+        let Some(film_path) = face_film(film) else { return };
+        let Some(seen) = observe(&film_path) else { return };
+        let faces = seen.iter().filter(|o| o.face.is_some() && o.faces == 1).count();
+        assert_eq!(faces, seen.len(), "{film}: one face throughout");
+        let found = blinks(&seen);
+        println!("{film}: shut eyes at {found:?}");
+        assert_eq!(found.len(), times.len(), "{film}: {found:?}");
+        for (&(start, end), &time) in found.iter().zip(times) {
+            assert!((start..=end + 80).contains(&(time + 40)), "{film}: {time} in {found:?}");
+        }
+    }
+}
+
+#[test]
+fn turns_are_seen_when_they_happen_to_the_side_they_go() {
+    let Some(film) = face_film("d3.mp4") else { return };
+    let Some(seen) = observe(&film) else { return };
+    let yaw = |from: u64, to: u64| -> Vec<f32> {
+        let within = |o: &&FrameObservation| (from..to).contains(&(o.at.as_nanos() / 1_000_000));
+        seen.iter().filter(within).filter_map(|o| o.face).map(|f| f.yaw).collect()
+    };
+    // The reference pipeline: about 23 degrees to the person's left around 8.8 s, 15 to the right
+    // around 0.6 s, straight around 9.8 s.
+    assert!(yaw(8_600, 9_100).iter().all(|y| (19.0..28.0).contains(y)), "{:?}", yaw(8_600, 9_100));
+    assert!(yaw(500, 700).iter().all(|y| (-19.0..-11.0).contains(y)), "{:?}", yaw(500, 700));
+    assert!(yaw(9_750, 9_850).iter().all(|y| y.abs() < 5.0), "{:?}", yaw(9_750, 9_850));
+}
+
+#[test]
+fn the_camera_film_meets_every_challenge_in_any_order_from_any_start() {
+    if face_film("d3.mp4").is_none() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/make-camera-film.sh");
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("camera.y4m");
+    let made = Command::new(script).arg(&film).status().unwrap();
+    assert!(made.success());
+    let Some(seen) = observe(&film) else { return };
+    let policy = LivenessPolicy { challenge_timeout_ms: 30_000, ..LivenessPolicy::default() };
+    let mut longest = 0;
+    // Looking at every, every second .. every fifth frame: 25 down to 5 looks a second.
+    for every in 1..=5 {
+        for start in (0..seen.len()).step_by(29) {
+            for seed in 0..24 {
+                let took = check_loop(&seen, &policy, every, start, seed);
+                longest = longest.max(took);
+            }
+        }
+    }
+    println!("the longest check took {longest} ms");
+}
+
+/// Runs one check on the film played in a loop; returns how long it took in milliseconds.
+fn check_loop(
+    film: &[FrameObservation],
+    policy: &LivenessPolicy,
+    every: usize,
+    start: usize,
+    seed: u8,
+) -> u64 {
+    let mut check = Liveness::new(policy.clone(), Vec::new(), [seed; 32], Mono::ZERO);
+    let mut asked: Vec<Challenge> = Vec::new();
+    for (n, look) in film.iter().cycle().skip(start).enumerate().step_by(every) {
+        let ms = n as u64 * 1_000 / FPS;
+        check.handle(&FrameObservation { at: Mono::from_millis(ms), ..*look });
+        while let Some(event) = check.poll() {
+            match event {
+                KycEvent::Challenge { challenge, .. } => asked.push(challenge),
+                KycEvent::Verdict(v) => {
+                    let what = format!("{asked:?} from frame {start}, every {every}: {v:?}");
+                    assert_eq!(v.outcome, KycOutcome::Pass, "{what}");
+                    return ms;
+                }
+                _ => {}
+            }
+        }
+    }
+    unreachable!("the film is played for ever")
+}

@@ -1,0 +1,269 @@
+//! Checks as the server runs them: encoded frames in, events out, on worker threads.
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use support::{Log, STILL, TestClock, access_units, frame, models, models_dir};
+use vbranch_domain::{
+    Clock as _, Leg, Mono, ParticipantId, SystemClock, Tap as _, TapItem,
+    kyc::{Challenge, KycEvent, KycOutcome, KycVerdict},
+};
+use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy};
+
+struct Branch {
+    engine: KycEngine,
+    clock: Arc<TestClock>,
+}
+
+fn branch(models_dir: std::path::PathBuf, policy: LivenessPolicy) -> Branch {
+    let clock = Arc::new(TestClock::default());
+    let config = KycConfig { models_dir, threads: 2, policy };
+    Branch { engine: KycEngine::start(config, clock.clone()).unwrap(), clock }
+}
+
+/// Waits (in real time, as work happens on real threads) until the log satisfies a condition.
+fn wait_until<T: Clone>(log: &Log<T>, what: &str, done: impl Fn(&[T]) -> bool) -> Vec<T> {
+    for _ in 0..6_000 {
+        let all = log.all();
+        if done(&all) {
+            return all;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("still waiting for {what}");
+}
+
+fn verdict(events: &[KycEvent]) -> Option<KycVerdict> {
+    events.iter().find_map(|e| match e {
+        KycEvent::Verdict(verdict) => Some(verdict.clone()),
+        _ => None,
+    })
+}
+
+fn wait_for_verdict(log: &Log<KycEvent>) -> KycVerdict {
+    verdict(&wait_until(log, "a verdict", |e| verdict(e).is_some())).unwrap()
+}
+
+#[test]
+fn without_models_the_check_refers_to_staff() {
+    let empty = tempfile::tempdir().unwrap();
+    let branch = branch(empty.path().into(), LivenessPolicy::default());
+    assert!(branch.engine.models_error().unwrap().to_string().contains("yunet"));
+    let log = Log::default();
+    let sink = log.clone();
+    let tap = branch.engine.begin(
+        ParticipantId::random(),
+        [0; 32],
+        Box::new(move |event| sink.push(event)),
+        Box::new(|| ()),
+    );
+    let verdict = wait_for_verdict(&log);
+    assert_eq!(
+        (verdict.outcome, verdict.reason.as_str()),
+        (KycOutcome::Refer, "models_unavailable")
+    );
+    assert!(tap.is_done() || !log.all().is_empty());
+}
+
+#[test]
+fn a_corrupt_model_is_named_and_does_not_stop_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("face_detection_yunet_2023mar.onnx"), b"junk").unwrap();
+    let branch = branch(folder.path().into(), LivenessPolicy::default());
+    let error = branch.engine.models_error().unwrap().to_string();
+    assert!(error.contains("yunet") && error.contains("corrupt"), "{error}");
+}
+
+#[test]
+fn a_still_photograph_is_seen_but_does_not_pass() {
+    if models().is_none() {
+        return;
+    }
+    let policy = LivenessPolicy { challenge_timeout_ms: 2_000, ..LivenessPolicy::default() };
+    let branch = branch(models_dir(), policy);
+    let customer = ParticipantId::random();
+    let log = Log::default();
+    let sink = log.clone();
+    let mut tap = branch.engine.begin(
+        customer,
+        [7; 32],
+        Box::new(move |event| sink.push(event)),
+        Box::new(|| ()),
+    );
+    let units = access_units(STILL);
+    for (n, nals) in units.iter().cycle().take(400).enumerate() {
+        let at = Mono::from_millis(n as u64 * 100);
+        branch.clock.set(at);
+        // Somebody else's video and the customer's own sound must not matter.
+        tap.push(TapItem::Frame(frame(ParticipantId::random(), vec![Bytes::from("junk")], at)));
+        tap.push(TapItem::Frame(frame(customer, nals.clone(), at)));
+        if verdict(&log.all()).is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let verdict = wait_for_verdict(&log);
+    assert_eq!((verdict.outcome, verdict.reason.as_str()), (KycOutcome::Fail, "challenge_timeout"));
+    assert!(verdict.frames > 0);
+    assert_eq!(verdict.models.len(), 3);
+    assert!(verdict.signals.iter().any(|s| s.name == "face.presence" && s.passed));
+    assert!(log.all().iter().any(|e| matches!(e, KycEvent::Challenge { index: 0, of: 3, .. })));
+    assert!(matches!(log.all().last(), Some(KycEvent::Verdict(_))), "the verdict is the last word");
+}
+
+/// Pushes `make(n)` until a verdict comes, moving the clock on by 100 ms each time.
+fn feed(make: impl Fn(usize) -> Vec<Bytes>) -> Option<(KycVerdict, u32)> {
+    models()?;
+    let branch = branch(models_dir(), LivenessPolicy::default());
+    let (customer, log) = (ParticipantId::random(), Log::default());
+    let (sink, asked) = (log.clone(), Arc::new(AtomicU32::new(0)));
+    let count = Arc::clone(&asked);
+    let mut tap = branch.engine.begin(
+        customer,
+        [0; 32],
+        Box::new(move |event| sink.push(event)),
+        Box::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        }),
+    );
+    tap.push(TapItem::LegStarted { participant: customer, leg: Leg(0), at: Mono::ZERO });
+    for n in 0..200 {
+        let at = Mono::from_millis(n as u64 * 100);
+        branch.clock.set(at);
+        tap.push(TapItem::Frame(frame(customer, make(n), at)));
+        thread::sleep(Duration::from_millis(1));
+    }
+    // Nothing more comes; a moment later the time for video is over, and a look at it is due.
+    branch.clock.set(Mono::from_millis(3_600_000));
+    tap.push(TapItem::Overflow { packets: 1, at: branch.clock.mono() });
+    thread::sleep(Duration::from_millis(50));
+    tap.push(TapItem::Overflow { packets: 1, at: branch.clock.mono() });
+    Some((wait_for_verdict(&log), asked.load(Ordering::SeqCst)))
+}
+
+#[test]
+fn rubbish_instead_of_video_is_referred_and_key_frames_are_asked_for() {
+    let rubbish = |n: usize| {
+        let mut nal: Vec<u8> = (0..200).map(|i| (i * n) as u8 | 1).collect();
+        nal[0] = [0x65, 0x41, 0x67, 0x68][n % 4];
+        vec![Bytes::from(nal)]
+    };
+    let Some((verdict, asked)) = feed(rubbish) else { return };
+    assert_eq!(
+        (verdict.outcome, verdict.reason.as_str()),
+        (KycOutcome::Refer, "undecodable_video")
+    );
+    assert!(asked > 1, "{asked}");
+}
+
+#[test]
+fn truncated_video_is_referred() {
+    let units = access_units(STILL);
+    let cut = move |n: usize| -> Vec<Bytes> {
+        units[n % units.len()].iter().map(|nal| nal.slice(..nal.len().min(6))).collect()
+    };
+    let Some((verdict, _)) = feed(cut) else { return };
+    assert_eq!(
+        (verdict.outcome, verdict.reason.as_str()),
+        (KycOutcome::Refer, "undecodable_video")
+    );
+}
+
+#[test]
+fn decoding_recovers_at_the_next_key_frame() {
+    let Some(models) = models() else { return };
+    drop(models);
+    let mut decoder = vbranch_kyc::h264::H264Decoder::new().unwrap();
+    let units = access_units(STILL);
+    let mut pictures = 0;
+    for (n, nals) in units.iter().enumerate() {
+        let broken = n == 5;
+        let nals = if broken { vec![Bytes::from_static(&[0x80, 1, 2])] } else { nals.clone() };
+        match decoder.decode(&nals, true) {
+            Ok(vbranch_kyc::h264::Decoded::Picture(_)) => pictures += 1,
+            Ok(_) => assert!((6..20).contains(&n), "frame {n}"),
+            Err(_) => assert!(broken, "frame {n}"),
+        }
+    }
+    assert_eq!(pictures, 5 + 20, "all before the fault and all from the key frame on");
+}
+
+#[test]
+fn a_flood_of_frames_is_dropped_up_to_a_key_frame() {
+    if models().is_none() {
+        return;
+    }
+    let branch = branch(models_dir(), LivenessPolicy::default());
+    let (customer, asked) = (ParticipantId::random(), Arc::new(AtomicU32::new(0)));
+    let count = Arc::clone(&asked);
+    let mut tap = branch.engine.begin(
+        customer,
+        [0; 32],
+        Box::new(|_| ()),
+        Box::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        }),
+    );
+    let units = access_units(STILL);
+    for n in 0..20_000_u64 {
+        branch.clock.set(Mono::from_millis(n));
+        let nals = units[n as usize % 20].clone();
+        tap.push(TapItem::Frame(frame(customer, nals, Mono::from_millis(n))));
+    }
+    assert!(asked.load(Ordering::SeqCst) > 0, "a key frame was asked for");
+}
+
+#[test]
+fn nothing_is_told_after_the_tap_is_dropped_and_threads_end_with_the_engine() {
+    let empty = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::start());
+    let policy = LivenessPolicy {
+        no_video_timeout_ms: 50,
+        challenges: vec![Challenge::Blink],
+        ..LivenessPolicy::default()
+    };
+    let config = KycConfig { models_dir: empty.path().into(), threads: 1, policy };
+    let engine = KycEngine::start(config, clock).unwrap();
+    let log = Log::default();
+    let sink = log.clone();
+    let tap = engine.begin(
+        ParticipantId::random(),
+        [0; 32],
+        Box::new(move |e| sink.push(e)),
+        Box::new(|| ()),
+    );
+    drop(tap);
+    drop(engine);
+    let told = log.all().len();
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(log.all().len(), told);
+}
+
+#[test]
+fn without_any_video_the_real_clock_ends_the_check() {
+    if models().is_none() {
+        return;
+    }
+    let policy = LivenessPolicy { no_video_timeout_ms: 50, ..LivenessPolicy::default() };
+    let config = KycConfig { models_dir: models_dir(), threads: 1, policy };
+    let engine = KycEngine::start(config, Arc::new(SystemClock::start())).unwrap();
+    let log = Log::default();
+    let sink = log.clone();
+    let _tap = engine.begin(
+        ParticipantId::random(),
+        [0; 32],
+        Box::new(move |e| sink.push(e)),
+        Box::new(|| ()),
+    );
+    let verdict = wait_for_verdict(&log);
+    assert_eq!((verdict.outcome, verdict.reason.as_str()), (KycOutcome::Refer, "no_video"));
+}
