@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 
 import { fixture } from "./dev/fixture";
 
-const server = process.env["VBRANCH_DEV_SERVER"] ?? "http://localhost:8080";
+const server = process.env.VBRANCH_DEV_SERVER ?? "http://localhost:8080";
 
 // `--mode fixture` answers the API from dev/ instead of a server; a build never contains it.
 export default defineConfig(({ command, mode }) => ({

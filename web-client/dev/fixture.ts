@@ -1,4 +1,138 @@
+/**
+ * Plays the protocol's snapshots to the pages, for looking at them without a server. A Vite plugin
+ * of `npm run dev:fixture` only: a build never loads it.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Plugin } from "vite";
+import { WebSocketServer, type WebSocket } from "ws";
+
+import type { ClientMessage, ServerMessage } from "../packages/sdk/src/protocol";
+import * as views from "./views";
+
+type Answer = { status: number; body: unknown };
+type Asked = { method: string; path: string; token: string; body: Record<string, unknown> };
+
+let signedIn: string | null = null;
+let opened = { done: 1, open: true };
+
 export function fixture(): Plugin {
-  return { name: "vbranch-fixture" };
+  return {
+    name: "vbranch-fixture",
+    configureServer(server) {
+      const sockets = new WebSocketServer({ noServer: true });
+      const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+        if (request.url !== "/api/v1/ws") return;
+        sockets.handleUpgrade(request, socket, head, serve);
+      };
+      server.httpServer?.on("upgrade", upgrade);
+      server.middlewares.use("/api/v1", (request, response) => void respond(request, response));
+    },
+  };
+}
+
+function serve(socket: WebSocket): void {
+  const send = (message: ServerMessage) => socket.send(JSON.stringify(message));
+  socket.on("message", (data) => {
+    const message = JSON.parse((data as Buffer).toString()) as ClientMessage;
+    if (message.type === "ping") send({ type: "pong" });
+    else if (message.type === "watch") send({ type: "staff_visit", visit: current(message.visit) });
+    else if (message.token === undefined) send({ type: "queue", visits: views.queue(Date.now()) });
+    else {
+      const visit = views.customers[message.token];
+      if (visit) send({ type: "customer_visit", visit });
+      else send({ type: "error", code: "link_unknown", detail: "" });
+    }
+  });
+}
+
+async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString();
+  const { status, body } = answer({
+    method: request.method ?? "GET",
+    path: request.url ?? "/",
+    token: (request.headers.authorization ?? "").replace("Bearer ", ""),
+    body: text === "" ? {} : (JSON.parse(text) as Record<string, unknown>),
+  });
+  response.statusCode = status;
+  response.setHeader(
+    "Content-Type",
+    status < 400 ? "application/json" : "application/problem+json",
+  );
+  response.end(JSON.stringify(body));
+}
+
+function answer(asked: Asked): Answer {
+  const { method, path } = asked;
+  if (path === "/info") return ok(views.info);
+  if (path === "/session") return session(method, asked.body);
+  if (path === "/demo/visits") return ok({ token: "invited", url: "/v/invited" });
+  if (path.startsWith("/customer/")) return customer(asked);
+  if (path.startsWith("/visits")) return staff(asked);
+  if (path === "/recordings") return ok({ recordings: views.recordings(Date.now()) });
+  if (path === "/audit-log") return ok({ entries: views.auditLog(Date.now()) });
+  const [, recording] = /^\/recordings\/([^/]+)\/replays$/.exec(path) ?? [];
+  const row = views.recordings(Date.now()).find((each) => each.recording === recording);
+  return row === undefined ? problem(404, "not_found") : ok(views.replay(row));
+}
+
+function session(method: string, body: Record<string, unknown>): Answer {
+  if (method === "DELETE") {
+    signedIn = null;
+    return ok({});
+  }
+  if (method === "POST") {
+    const name = String(body.username);
+    if (!(name in views.users)) return problem(401, "bad_credentials");
+    signedIn = name;
+  }
+  const user = signedIn === null ? undefined : views.users[signedIn];
+  return user === undefined ? problem(401, "not_signed_in") : ok(user);
+}
+
+function customer({ path, token, body }: Asked): Answer {
+  const view = views.customers[token];
+  if (token === "expired") return problem(410, "link_expired");
+  if (view === undefined) return problem(404, "link_unknown");
+  if (path.endsWith("/media")) return problem(503, "unavailable");
+  if (path.endsWith("/consents")) {
+    return ok(
+      body.recording === true
+        ? views.customers.preparing
+        : views.customers["closed-declined"],
+    );
+  }
+  if (path.endsWith("/leave")) return ok(views.customers["closed-declined"]);
+  return ok(view);
+}
+
+function staff({ method, path, body }: Asked): Answer {
+  if (path === "/visits" && method === "GET") return ok({ visits: views.queue(Date.now()) });
+  if (path === "/visits") {
+    const url = "/v/dGhpc19pc19hX2ZpeHR1cmVfdG9rZW5fb2ZfMzJfYnl0ZXM";
+    return ok({ visit: "x", token: "x", url, expires: Date.now() + 86_400_000 });
+  }
+  const visit = path.split("/")[2] ?? "";
+  if (path.endsWith("/media")) return problem(503, "unavailable");
+  if (path.endsWith("/accept")) opened = { done: 1, open: true };
+  if (path.endsWith("/open")) opened = { ...opened, open: true };
+  if (path.endsWith("/complete")) opened = { done: opened.done + 1, open: false };
+  if (path.endsWith("/close")) {
+    return ok({ ...current(visit), state: "closed", outcome: body.outcome });
+  }
+  return ok(current(visit));
+}
+
+function current(visit: string) {
+  return views.staffView(visit, opened.done, opened.open);
+}
+
+function ok(body: unknown): Answer {
+  return { status: 200, body };
+}
+
+function problem(status: number, code: string): Answer {
+  return { status, body: { type: `about:blank#${code}`, title: code, status, code, detail: "" } };
 }

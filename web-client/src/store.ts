@@ -2,10 +2,10 @@
 import { useSyncExternalStore } from "react";
 
 export type Store<T> = {
-  get(): T;
-  set(value: T): void;
-  patch(change: Partial<T>): void;
-  subscribe(listener: () => void): () => void;
+  get: () => T;
+  set: (value: T) => void;
+  patch: (change: Partial<T>) => void;
+  subscribe: (listener: () => void) => () => void;
 };
 
 export function createStore<T>(initial: T): Store<T> {

@@ -1,4 +1,4 @@
-import { type Page, expect } from "@playwright/test";
+import { type Locator, type Page, expect } from "@playwright/test";
 
 import { watch } from "./media";
 import type { Person } from "./people";
@@ -44,9 +44,9 @@ export class Auditor {
     return (await find()) as RecordingRow;
   }
 
-  async openReplay(reason: string): Promise<void> {
-    await this.page.reload();
-    const row = this.page.getByTestId("recording-row").first();
+  async openReplay(recording: string, reason: string): Promise<void> {
+    await this.page.getByTestId("recordings-refresh").click();
+    const row = this.page.locator(`[data-testid=recording-row][data-recording="${recording}"]`);
     await expect(row).toBeVisible();
     await this.person.picture("11-recordings");
     await row.getByTestId("replay-open").click();
@@ -79,13 +79,26 @@ export class Auditor {
     await this.person.picture("13-replay");
   }
 
-  /** Clicks an event of the timeline and gives where the customer's picture is then. */
-  async seekTo(index: number): Promise<{ before: number; after: number }> {
-    const before = (await watch(this.page, "replay-video-customer")).time;
-    await this.page.getByTestId("timeline-event").nth(index).click();
-    await this.page.waitForTimeout(500);
-    const after = (await watch(this.page, "replay-video-customer")).time;
-    return { before, after };
+  /** Clicks an event of the timeline; both pictures then show that moment. */
+  async expectSeekTo(event: Locator): Promise<void> {
+    const offset = Number(await event.getAttribute("data-offset"));
+    await event.click();
+    const position = this.page.getByTestId("replay-position");
+    await expect
+      .poll(async () => Number(await position.getAttribute("data-ms")) - offset, {
+        message: `the replay is at ${offset} ms`,
+      })
+      .toBeGreaterThanOrEqual(-50);
+    const before = await Promise.all(VIDEOS.map((video) => watch(this.page, video)));
+    for (const [at, video] of VIDEOS.entries()) {
+      await expect
+        .poll(async () => (await watch(this.page, video)).frames, {
+          message: `${video} goes on from there`,
+          timeout: 15_000,
+        })
+        .toBeGreaterThan(before[at]?.frames ?? 0);
+    }
+    expect(Number(await position.getAttribute("data-ms")) - offset).toBeLessThan(SEEK_TAKES_MS);
   }
 
   async auditLog(): Promise<{ action: string; recording: string | null; reason: string | null }[]> {
@@ -95,3 +108,6 @@ export class Auditor {
 }
 
 export const VIDEOS = ["replay-video-customer", "replay-video-staff"] as const;
+
+/** Until both pictures go on after a seek, playing for a moment included. */
+const SEEK_TAKES_MS = 10_000;

@@ -120,7 +120,7 @@ export function branchEnv(
   return {
     ...process.env,
     VBRANCH_HTTP_LISTEN: `127.0.0.1:${ports.http}`,
-    VBRANCH_MEDIA_LISTEN: `127.0.0.1:${ports.media}`,
+    VBRANCH_MEDIA_LISTEN: `0.0.0.0:${ports.media}`,
     VBRANCH_DATA_DIR: dataDir,
     VBRANCH_KYC_MODELS_DIR: modelsFolder(),
     ...more,

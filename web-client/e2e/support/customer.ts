@@ -116,6 +116,6 @@ export class Customer {
     const closed = this.page.getByTestId("visit-closed");
     await expect(closed).toBeVisible();
     await expect(closed).toHaveAttribute("data-outcome", outcome);
-    await this.person.picture("10-closed");
+    await this.person.picture(`10-closed-${outcome}`);
   }
 }

@@ -15,7 +15,12 @@ export async function faceFilm(): Promise<string | null> {
   if (existsSync(film)) return film;
   mkdirSync(FILMS, { recursive: true });
   const script = join(ROOT, "scripts/make-camera-film.sh");
-  const { code, stdout, stderr } = await run(script, [join(faces, CLIP), film], process.env, 120_000);
+  const { code, stdout, stderr } = await run(
+    script,
+    [join(faces, CLIP), film],
+    process.env,
+    120_000,
+  );
   if (code !== 0) throw new Error(`${script} failed: ${stdout}${stderr}`);
   return film;
 }

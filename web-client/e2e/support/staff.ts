@@ -91,19 +91,30 @@ export class Staff {
   }
 
   async openStep(step: Step): Promise<void> {
-    await expect(this.page.getByTestId("step-open")).toBeEnabled();
-    await this.page.getByTestId("step-open").click();
-    await expect(this.page.getByTestId(`step-${step.id}`)).toHaveAttribute("data-state", "open");
+    const mine = this.page.getByTestId(`step-${step.id}`);
+    await expect(mine.getByTestId("step-open")).toBeEnabled();
+    await mine.getByTestId("step-open").click();
+    await expect(mine).toHaveAttribute("data-state", "open");
   }
 
   private async captureDocument(): Promise<void> {
     await this.page.getByTestId("document-capture").click();
-    await this.page.getByTestId("step-complete").click();
+    await expect(this.page.getByTestId("document-preview")).toBeVisible();
+    await this.person.picture("07-document-still");
+    await this.page.getByTestId("document-confirm").click();
   }
 
   async close(outcome: "completed" | "declined" | "abandoned"): Promise<void> {
     await this.page.getByTestId("close-visit").click();
     await this.page.getByTestId(`close-outcome-${outcome}`).click();
+    await this.expectClosed(outcome);
+  }
+
+  async expectClosed(outcome: string): Promise<void> {
+    const closed = this.page.getByTestId("visit-closed");
+    await expect(closed).toBeVisible();
+    await expect(closed).toHaveAttribute("data-outcome", outcome);
+    await this.person.picture(`10-closed-${outcome}`);
   }
 }
 

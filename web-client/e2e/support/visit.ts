@@ -27,11 +27,17 @@ export class Scene {
   }
 
   async customer(devices: Parameters<typeof Person.onPhone>[1] = {}): Promise<Customer> {
-    return new Customer(await this.person("onPhone", "customer", { toneHz: 330, ...devices }), this.branch.url);
+    return new Customer(
+      await this.person("onPhone", "customer", { toneHz: 330, ...devices }),
+      this.branch.url,
+    );
   }
 
   async staff(devices: Parameters<typeof Person.onPhone>[1] = {}): Promise<Staff> {
-    return new Staff(await this.person("atDesk", "staff", { toneHz: 180, ...devices }), this.branch.url);
+    return new Staff(
+      await this.person("atDesk", "staff", { toneHz: 180, ...devices }),
+      this.branch.url,
+    );
   }
 
   /** Ends everything; what is needed to find out why a test failed goes into its report. */
@@ -41,7 +47,8 @@ export class Scene {
     for (const person of this.people) {
       if (failed) {
         const picture = await person.page.screenshot().catch(() => null);
-        if (picture) await info.attach(`${person.name}.png`, { body: picture, contentType: "image/png" });
+        if (picture)
+          await info.attach(`${person.name}.png`, { body: picture, contentType: "image/png" });
         await info.attach(`${person.name}-console.txt`, { body: person.console.join("\n") });
       }
       await person.leave().catch(() => undefined);

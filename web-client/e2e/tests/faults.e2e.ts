@@ -136,7 +136,12 @@ test("malformed and oversize messages end their own socket and nobody's call", a
       return {
         malformed: await send([hello(token), "{", "[]", '{"type":"no such thing"}']),
         oversize: await send([hello(token), JSON.stringify({ type: "x".repeat(20_000) })]),
-        deep: await send([hello(token), "[".repeat(10_000), "[".repeat(10_000), "[".repeat(10_000)]),
+        deep: await send([
+          hello(token),
+          "[".repeat(10_000),
+          "[".repeat(10_000),
+          "[".repeat(10_000),
+        ]),
         flood: await send([hello(token), ...Array.from({ length: 200 }, () => '{"type":"ping"}')]),
       };
     });
@@ -228,12 +233,7 @@ for (const [what, fill] of [
 test.describe("an operator is told what is wrong, before anything starts", () => {
   const dataDir = newDataDir();
   const serve = (env: Record<string, string>, ...args: string[]) =>
-    run(
-      BINARY,
-      ["serve", ...args],
-      { ...process.env, VBRANCH_DATA_DIR: dataDir, ...env },
-      20_000,
-    );
+    run(BINARY, ["serve", ...args], { ...process.env, VBRANCH_DATA_DIR: dataDir, ...env }, 20_000);
   test.afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
   test("a port in use", async () => {

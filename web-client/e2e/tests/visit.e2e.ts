@@ -1,12 +1,5 @@
 import { randomBytes } from "node:crypto";
-import {
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { expect, test } from "@playwright/test";
@@ -77,7 +70,6 @@ test("a visit without face processing: served, recorded, replayed and proven", a
     const callMs = Date.now() - inCallSince;
     await staff.close("completed");
     await customer.expectClosed("completed");
-    await staff.person.picture("10-closed");
 
     const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
     await auditor.signIn();
@@ -86,7 +78,7 @@ test("a visit without face processing: served, recorded, replayed and proven", a
 
     await test.step("the auditor replays it", async () => {
       const reason = "Quality inspection of a demo visit";
-      await auditor.openReplay(reason);
+      await auditor.openReplay(recording.recording, reason);
       await auditor.expectBothToPlay();
       await expectSeekToWork(auditor);
       const log = await auditor.auditLog();
@@ -139,19 +131,15 @@ test("a visit with face processing: the server finds a live face in the media", 
 });
 
 async function expectSeekToWork(auditor: Auditor): Promise<void> {
-  const events = auditor.page.getByTestId("timeline-event");
-  const last = (await events.count()) - 2;
-  expect(last, "the timeline has events").toBeGreaterThan(4);
-  const forward = await auditor.seekTo(last);
-  expect(forward.after, "a later event is later in the film").toBeGreaterThan(forward.before + 1);
-  for (const video of VIDEOS) {
-    const { frames } = await watch(auditor.page, video);
-    await expect
-      .poll(async () => (await watch(auditor.page, video)).frames, { timeout: 15_000 })
-      .toBeGreaterThan(frames);
-  }
+  const opened = auditor.page.locator("[data-testid=timeline-event][data-type=step_opened]");
+  const done = auditor.page.locator("[data-testid=timeline-event][data-type=step_completed]");
+  await expect(opened).toHaveCount(5);
+  await expect(done).toHaveCount(5);
+  await auditor.expectSeekTo(opened.last());
+  await auditor.expectSeekTo(opened.first());
   const [customer, staff] = await Promise.all(VIDEOS.map((video) => watch(auditor.page, video)));
-  expect(Math.abs((customer?.time ?? 0) - (staff?.time ?? 0))).toBeLessThan(120);
+  expect(customer?.contrast).toBeGreaterThan(20);
+  expect(staff?.contrast).toBeGreaterThan(20);
   await auditor.person.picture("14-replay-after-seek");
 }
 

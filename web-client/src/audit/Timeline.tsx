@@ -70,5 +70,5 @@ function Line({ row, current, onSeek }: { row: Row; current: boolean; onSeek: ()
 }
 
 function stepOf(event: TimelineEvent): string | null {
-  return typeof event["step"] === "string" ? event["step"] : null;
+  return typeof event.step === "string" ? event.step : null;
 }

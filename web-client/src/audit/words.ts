@@ -13,11 +13,11 @@ export function eventWords({ t, exists }: Words, event: TimelineEvent): string {
   switch (event.type) {
     case "consent": {
       const subject = known(`audit.event.subject.${text("subject")}`, text("subject"));
-      const given = event["granted"] === true;
+      const given = event.granted === true;
       return t(given ? "audit.event.consent_granted" : "audit.event.consent_refused", { subject });
     }
     case "kyc_started":
-      return t("audit.event.kyc_started", { attempt: event["attempt"] });
+      return t("audit.event.kyc_started", { attempt: event.attempt });
     case "kyc_verdict":
       return t(`audit.event.kyc_${verdictOf(event)}`);
     case "staff_joined":
@@ -50,7 +50,7 @@ function stepName(known: (key: string, otherwise: string) => string, step: strin
 }
 
 function verdictOf(event: TimelineEvent): "pass" | "fail" | "refer" {
-  const verdict = event["verdict"];
+  const verdict = event.verdict;
   const outcome =
     typeof verdict === "object" && verdict !== null && "outcome" in verdict
       ? verdict.outcome

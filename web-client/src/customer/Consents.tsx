@@ -5,6 +5,7 @@ import type { ConsentText, CustomerView } from "@vbranch/sdk";
 
 import { useText, useTranslation } from "../i18n";
 import { ProblemNotice } from "../ui/ProblemNotice";
+import { ScrollText } from "../ui/ScrollText";
 import { useAction } from "../ui/useAction";
 import type { CustomerVisit } from "./CustomerVisit";
 
@@ -93,11 +94,9 @@ function ConsentCard({ subject, text, choice, onChoose, no, noText }: CardProps)
   return (
     <fieldset className="card consent-card">
       <legend>{title}</legend>
-      {/* The text may be longer than its box: it must be reachable by keyboard to be read. */}
-      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div className="consent-text" tabIndex={0} role="region" aria-label={title}>
+      <ScrollText className="consent-text" label={title} testid={`consent-${subject}-text`}>
         {pick(text?.text)}
-      </div>
+      </ScrollText>
       <p className="muted small">
         {t("customer.consents.version", { version: text?.version ?? "–" })}
       </p>

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type Ref } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 
 import { useTranslation } from "../i18n";
 
@@ -10,12 +10,13 @@ type Props = {
   own?: boolean;
   mirrored?: boolean;
   className?: string;
-  elementRef?: Ref<HTMLVideoElement>;
+  /** Hands out the element, for taking stills. */
+  onElement?: (element: HTMLVideoElement | null) => void;
 };
 
 /** A live picture. Browsers may refuse to play sound unasked: then a tap starts it. */
 export function VideoView(props: Props) {
-  const { stream, label, testid, own = false, mirrored = own, className, elementRef } = props;
+  const { stream, label, testid, own = false, mirrored = own, className, onElement } = props;
   const { t } = useTranslation();
   const video = useRef<HTMLVideoElement | null>(null);
   const [blocked, setBlocked] = useState(false);
@@ -31,15 +32,18 @@ export function VideoView(props: Props) {
     );
   }, [stream]);
 
-  const attach = (element: HTMLVideoElement | null) => {
-    video.current = element;
-    if (typeof elementRef === "function") elementRef(element);
-    else if (elementRef) elementRef.current = element;
-  };
+  const attach = useCallback(
+    (element: HTMLVideoElement | null) => {
+      video.current = element;
+      onElement?.(element);
+    },
+    [onElement],
+  );
   const start = () => void video.current?.play().then(() => setBlocked(false));
 
   return (
     <div className={["video-view", mirrored ? "mirrored" : "", className ?? ""].join(" ")}>
+      {/* eslint-disable-next-line jsx-a11y/media-has-caption -- a live call has no captions */}
       <video
         ref={attach}
         data-testid={testid}

@@ -1,5 +1,5 @@
 import { Button } from "antd";
-import { useRef } from "react";
+import { useState } from "react";
 
 import type { StaffView } from "@vbranch/sdk";
 
@@ -18,13 +18,13 @@ type Props = { desk: StaffDesk; view: StaffView; media: CallMediaState };
 
 /** Serving one customer: their picture, the journey beside it, and the state of everything. */
 export function CallWorkspace({ desk, view, media }: Props) {
-  const remote = useRef<HTMLVideoElement | null>(null);
+  const [remote, setRemote] = useState<HTMLVideoElement | null>(null);
   if (view.state === "closed") return <ClosedCard desk={desk} view={view} />;
   const stepOpen = view.steps.some((step) => step.state === "open");
   return (
     <main className="workspace" data-testid="workspace" data-state={view.state}>
       <section className="workspace-stage">
-        <Stage desk={desk} view={view} media={media} stepOpen={stepOpen} remote={remote} />
+        <Stage desk={desk} view={view} media={media} stepOpen={stepOpen} onRemote={setRemote} />
         <Alarms view={view} />
       </section>
       <div className="workspace-side">
@@ -39,17 +39,17 @@ export function CallWorkspace({ desk, view, media }: Props) {
 
 type StageProps = Props & {
   stepOpen: boolean;
-  remote: React.RefObject<HTMLVideoElement | null>;
+  onRemote: (element: HTMLVideoElement | null) => void;
 };
 
-function Stage({ desk, view, media, stepOpen, remote }: StageProps) {
+function Stage({ desk, view, media, stepOpen, onRemote }: StageProps) {
   const { t } = useTranslation();
   const status = mediaStatusKey(media, view.media.peer_connected);
   return (
     <div className="stage">
       <VideoView
         className="stage-remote"
-        elementRef={remote}
+        onElement={onRemote}
         stream={media.session?.remote ?? null}
         testid="remote-video"
         label={t("media.remoteVideo")}

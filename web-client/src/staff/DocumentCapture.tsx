@@ -1,5 +1,5 @@
 import { Button, Modal } from "antd";
-import { useEffect, useState, type RefObject } from "react";
+import { useEffect, useState } from "react";
 
 import { Problem } from "@vbranch/sdk";
 
@@ -11,24 +11,29 @@ import { takeStill, type Still } from "./still";
 
 type Props = {
   disabled: boolean;
-  remote: RefObject<HTMLVideoElement | null>;
+  remote: HTMLVideoElement | null;
   onKeep: (imagePng: string) => Promise<boolean>;
 };
+
+type Shown = { still: Still; url: string };
 
 /** Takes a still, shows it, and keeps it only once a person has found it legible. */
 export function DocumentCapture({ disabled, remote, onKeep }: Props) {
   const { t } = useTranslation();
   const { busy, problem, run } = useAction();
-  const [still, setStill] = useState<Still | null>(null);
+  const [shown, setShown] = useState<Shown | null>(null);
+  const url = shown?.url;
+  useEffect(() => () => (url === undefined ? undefined : URL.revokeObjectURL(url)), [url]);
 
   const capture = () =>
     void run(async () => {
-      if (remote.current === null) throw new Problem("media_not_connected", 0, "no video");
-      setStill(await takeStill(remote.current));
+      if (remote === null) throw new Problem("media_not_connected", 0, "no video");
+      const still = await takeStill(remote);
+      setShown({ still, url: URL.createObjectURL(still.png) });
     });
   const keep = (taken: Still) =>
     void run(async () => {
-      if (await onKeep(await toBase64(taken.png))) setStill(null);
+      if (await onKeep(await toBase64(taken.png))) setShown(null);
     });
 
   return (
@@ -45,9 +50,9 @@ export function DocumentCapture({ disabled, remote, onKeep }: Props) {
       <ProblemNotice problem={problem} />
       <Modal
         title={t("staff.document.title")}
-        open={still !== null}
+        open={shown !== null}
         width={860}
-        onCancel={() => setStill(null)}
+        onCancel={() => setShown(null)}
         footer={[
           <Button key="again" data-testid="document-retake" disabled={busy} onClick={capture}>
             {t("staff.document.retake")}
@@ -57,27 +62,21 @@ export function DocumentCapture({ disabled, remote, onKeep }: Props) {
             type="primary"
             loading={busy}
             disabled={disabled}
-            data-testid="document-confirm"
-            onClick={() => still && keep(still)}
+            data-testid="step-complete"
+            onClick={() => shown && keep(shown.still)}
           >
             {t("staff.document.confirm")}
           </Button>,
         ]}
       >
-        {still && <Preview still={still} />}
+        {shown && <Preview {...shown} />}
       </Modal>
     </>
   );
 }
 
-function Preview({ still }: { still: Still }) {
+function Preview({ still, url }: Shown) {
   const { t } = useTranslation();
-  const [url, setUrl] = useState<string | undefined>(undefined);
-  useEffect(() => {
-    const made = URL.createObjectURL(still.png);
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [still]);
   const { width, height } = still;
   return (
     <figure className="still">

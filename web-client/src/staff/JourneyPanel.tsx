@@ -1,6 +1,4 @@
 import { Button } from "antd";
-import type { RefObject } from "react";
-
 import type { StaffView, Step, StepInput } from "@vbranch/sdk";
 
 import { useText, useTranslation } from "../i18n";
@@ -8,6 +6,7 @@ import type { CallMediaState } from "../media/CallMedia";
 import { needsUnmute } from "../media/MuteControls";
 import { CheckIcon, LockIcon } from "../ui/icons";
 import { ProblemNotice } from "../ui/ProblemNotice";
+import { ScrollText } from "../ui/ScrollText";
 import { useAction } from "../ui/useAction";
 import { DocumentCapture } from "./DocumentCapture";
 import { nextAction, type NextAction } from "./journey";
@@ -17,7 +16,7 @@ type Props = {
   desk: StaffDesk;
   view: StaffView;
   media: CallMediaState;
-  remote: RefObject<HTMLVideoElement | null>;
+  remote: HTMLVideoElement | null;
 };
 
 /** The script of the visit. Only the next thing can be done, and where it cannot, it says why. */
@@ -83,18 +82,16 @@ function StepWords({ step }: { step: Step }) {
   const text = useText();
   if (step.text === null) return null;
   return (
-    // Long texts scroll, so they must take the keyboard's focus.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="journey-words" tabIndex={0} role="region" aria-label={text(step.title)}>
+    <ScrollText className="journey-words" label={text(step.title)}>
       {text(step.text)}
-    </div>
+    </ScrollText>
   );
 }
 
 type ActionProps = {
   next: Exclude<NextAction, { kind: "none" }>;
   busy: boolean;
-  remote: RefObject<HTMLVideoElement | null>;
+  remote: HTMLVideoElement | null;
   onOpen: () => void;
   onComplete: (input: StepInput) => Promise<boolean>;
 };
@@ -145,7 +142,7 @@ function Action({ next, busy, remote, onOpen, onComplete }: ActionProps) {
 type CompleteProps = {
   step: Step;
   disabled: boolean;
-  remote: RefObject<HTMLVideoElement | null>;
+  remote: HTMLVideoElement | null;
   onComplete: (input: StepInput) => Promise<boolean>;
 };
 

@@ -24,7 +24,7 @@ export function http(options: HttpOptions = {}): Http {
     const headers: Record<string, string> = {
       Accept: "application/json, application/problem+json",
     };
-    if (options.token !== undefined) headers["Authorization"] = `Bearer ${options.token}`;
+    if (options.token !== undefined) headers.Authorization = `Bearer ${options.token}`;
     if (method !== "GET") headers["Content-Type"] = "application/json";
     let response: Response;
     try {

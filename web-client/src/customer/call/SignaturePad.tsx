@@ -64,7 +64,8 @@ export function SignaturePad({ strokes, onStrokes, canvasRef }: Props) {
 /** Browsers fold quick movements into one event; the folded points keep curves round. */
 function pointsOf(event: PointerEvent<HTMLCanvasElement>): Point[] {
   const box = event.currentTarget.getBoundingClientRect();
-  const folded = event.nativeEvent.getCoalescedEvents?.() ?? [];
-  const events = folded.length > 0 ? folded : [event.nativeEvent];
+  const native = event.nativeEvent;
+  const folded = "getCoalescedEvents" in native ? native.getCoalescedEvents() : [];
+  const events = folded.length > 0 ? folded : [native];
   return events.map((each) => ({ x: each.clientX - box.left, y: each.clientY - box.top }));
 }

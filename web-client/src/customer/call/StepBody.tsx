@@ -4,6 +4,7 @@ import type { Step, StepInput } from "@vbranch/sdk";
 
 import { useText, useTranslation } from "../../i18n";
 import { ProblemNotice } from "../../ui/ProblemNotice";
+import { ScrollText } from "../../ui/ScrollText";
 import { useAction } from "../../ui/useAction";
 import type { CustomerVisit } from "../CustomerVisit";
 import { SignatureStep } from "./SignatureStep";
@@ -21,7 +22,9 @@ export function StepBody({ visit, step, blocked }: Props) {
   return (
     <>
       {step.kind === "disclosure" && <p className="small">{t("customer.call.disclosure")}</p>}
-      {step.text !== null && <StepText step={step} words={text(step.text)} />}
+      {step.text !== null && (
+        <StepText step={step} title={text(step.title)} words={text(step.text)} />
+      )}
       {step.by === "staff" && <p className="small">{t("customer.call.staffDoes")}</p>}
       {step.kind === "question" && step.by === "customer" && (
         <Question
@@ -41,21 +44,13 @@ export function StepBody({ visit, step, blocked }: Props) {
   );
 }
 
-function StepText({ step, words }: { step: Step; words: string }) {
+function StepText({ step, title, words }: { step: Step; title: string; words: string }) {
   const long = step.kind === "disclosure" || step.kind === "signature";
   if (!long) return <p className="step-words">{words}</p>;
   return (
-    // Long texts scroll, so they must take the keyboard's focus.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div
-      className="step-text"
-      data-testid="step-text"
-      tabIndex={0}
-      role="region"
-      aria-label={step.id}
-    >
+    <ScrollText className="step-text" label={title} testid="step-text">
       {words}
-    </div>
+    </ScrollText>
   );
 }
 

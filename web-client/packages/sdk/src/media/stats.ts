@@ -28,14 +28,14 @@ type Entry = Record<string, unknown>;
 
 export async function summarize(connection: RTCPeerConnection): Promise<ConnectionSummary> {
   const report = new Map<string, Entry>();
-  (await connection.getStats()).forEach((entry: Entry) => report.set(String(entry["id"]), entry));
+  (await connection.getStats()).forEach((entry: Entry) => report.set(String(entry.id), entry));
   const one = (type: string, kind: string) =>
-    [...report.values()].find((entry) => entry["type"] === type && entry["kind"] === kind);
-  const codec = (entry: Entry) => text(report.get(String(entry["codecId"]))?.["mimeType"]);
+    [...report.values()].find((entry) => entry.type === type && entry.kind === kind);
+  const codec = (entry: Entry) => text(report.get(String(entry.codecId))?.mimeType);
   const pair = [...report.values()].find(
-    (entry) => entry["type"] === "candidate-pair" && entry["nominated"] === true,
+    (entry) => entry.type === "candidate-pair" && entry.nominated === true,
   );
-  const roundTrip = pair?.["currentRoundTripTime"];
+  const roundTrip = pair?.currentRoundTripTime;
   return {
     connection: connection.connectionState,
     ice: connection.iceConnectionState,
@@ -58,21 +58,21 @@ function video(entry: Entry | undefined, codec: CodecOf, frames: string, bytes: 
   return {
     codec: codec(entry),
     frames: number(entry[frames]),
-    width: number(entry["frameWidth"]),
-    height: number(entry["frameHeight"]),
+    width: number(entry.frameWidth),
+    height: number(entry.frameHeight),
     bytes: number(entry[bytes]),
-    packetsLost: number(entry["packetsLost"]),
+    packetsLost: number(entry.packetsLost),
   };
 }
 
 function audio(entry: Entry | undefined, codec: CodecOf, packets: string, bytes: string) {
   if (entry === undefined) return null;
-  const energy = entry["totalAudioEnergy"];
+  const energy = entry.totalAudioEnergy;
   return {
     codec: codec(entry),
     bytes: number(entry[bytes]),
     packets: number(entry[packets]),
-    packetsLost: number(entry["packetsLost"]),
+    packetsLost: number(entry.packetsLost),
     energy: typeof energy === "number" ? energy : null,
   };
 }

@@ -1,0 +1,296 @@
+/** Snapshots for looking at pages without a server. Never part of a build. */
+import { readFileSync } from "node:fs";
+
+import type {
+  AuditEntry,
+  CustomerView,
+  Info,
+  QueueEntry,
+  RecordingRow,
+  Replay,
+  StaffView,
+  Step,
+  StepKind,
+  Text,
+  User,
+} from "../packages/sdk/src/protocol";
+
+type StepDef = { id: string; kind: StepKind; title: Text; text: Text };
+
+function json(path: string): unknown {
+  const raw = readFileSync(new URL(`../../signaling/${path}`, import.meta.url), "utf8");
+  return JSON.parse(raw.replaceAll("{bank}", "示例银行"));
+}
+
+const journey = json("journeys/demo-loan@1.json") as { steps: StepDef[] };
+const consents = json("consents/2026-11.json") as { version: string; recording: Text; face: Text };
+
+const product = {
+  id: "demo-loan",
+  name: { "zh-CN": "个人消费贷款（演示）", en: "Personal consumer loan (demo)" },
+};
+
+export const info: Info = {
+  version: "0.1.0",
+  demo: true,
+  bank_name: { "zh-CN": "示例银行", en: "Example Bank" },
+  products: [product],
+};
+
+export const users: Record<string, User> = {
+  staff: {
+    id: "5b0c6d5c-0000-4000-8000-000000000001",
+    username: "staff",
+    display_name: "李静",
+    title: "客户经理",
+    staff_no: "100286",
+    role: "staff",
+  },
+  auditor: {
+    id: "5b0c6d5c-0000-4000-8000-000000000002",
+    username: "auditor",
+    display_name: "王磊",
+    title: "审计员",
+    staff_no: "100077",
+    role: "auditor",
+  },
+};
+
+/** Steps with `done` of them done and the next one open, if asked for. */
+export function steps(done: number, open: boolean): Step[] {
+  return journey.steps.map((step, at) => {
+    const state = at < done ? "done" : at === done && open ? "open" : "locked";
+    return {
+      ...step,
+      text: state === "locked" ? null : step.text,
+      by: step.kind === "question" || step.kind === "signature" ? "customer" : "staff",
+      state,
+      outcome: state === "done" ? OUTCOME[step.kind] : null,
+    };
+  });
+}
+
+const OUTCOME = {
+  identity: "shown",
+  disclosure: "read",
+  question: "yes",
+  document: "captured",
+  signature: "signed",
+} as const;
+
+const fresh: CustomerView = {
+  visit: "11111111-1111-4111-8111-111111111111",
+  number: "A-0042",
+  state: "invited",
+  product,
+  consents: {
+    texts: [
+      { subject: "recording", version: consents.version, text: consents.recording },
+      { subject: "face", version: consents.version, text: consents.face },
+    ],
+    recording: null,
+    face: null,
+  },
+  media: { connected: false, peer_connected: false },
+  liveness: null,
+  queue: null,
+  staff: null,
+  recording: "off",
+  steps: [],
+  outcome: null,
+};
+
+const agreed = { ...fresh.consents, recording: true, face: true };
+const on = { connected: true, peer_connected: true };
+const staff = { display_name: "李静", title: "客户经理", staff_no: "100286" };
+
+function liveness(change: Partial<NonNullable<CustomerView["liveness"]>>): CustomerView {
+  return {
+    ...fresh,
+    consents: agreed,
+    state: "checking",
+    media: on,
+    liveness: {
+      status: "running",
+      attempt: 1,
+      attempts_left: 2,
+      challenge: null,
+      advice: null,
+      ...change,
+    },
+  };
+}
+
+function inCall(change: Partial<CustomerView>): CustomerView {
+  return {
+    ...fresh,
+    consents: agreed,
+    state: "in_call",
+    media: on,
+    staff,
+    recording: "on",
+    steps: steps(0, false),
+    ...change,
+  };
+}
+
+function waiting(ahead: number): CustomerView {
+  return {
+    ...fresh,
+    consents: agreed,
+    state: "waiting",
+    media: { connected: true, peer_connected: false },
+    queue: { position: ahead + 1, ahead },
+  };
+}
+
+function closed(outcome: NonNullable<CustomerView["outcome"]>, done: number): CustomerView {
+  return { ...fresh, consents: agreed, state: "closed", outcome, steps: steps(done, false) };
+}
+
+/** The customer's view by link token. */
+export const customers: Record<string, CustomerView> = {
+  invited: fresh,
+  preparing: { ...fresh, consents: agreed, state: "preparing" },
+  "check-start": liveness({ status: "not_started", attempt: 0, attempts_left: 3 }),
+  "check-blink": liveness({ challenge: { kind: "blink", index: 0, of: 3 }, advice: "good" }),
+  "check-left": liveness({
+    challenge: { kind: "turn_left", index: 1, of: 3 },
+    advice: "come_closer",
+  }),
+  "check-right": liveness({ challenge: { kind: "turn_right", index: 2, of: 3 }, advice: "good" }),
+  "check-failed": liveness({ status: "failed", attempt: 1, attempts_left: 2 }),
+  "waiting-3": waiting(3),
+  "waiting-0": waiting(0),
+  "call-start": inCall({ recording: "starting" }),
+  "call-identity": inCall({ steps: steps(0, true) }),
+  "call-disclosure": inCall({ steps: steps(1, true) }),
+  "call-question": inCall({ steps: steps(2, true) }),
+  "call-document": inCall({ steps: steps(3, true) }),
+  "call-signature": inCall({ steps: steps(4, true) }),
+  "closed-completed": closed("completed", 5),
+  "closed-declined": closed("declined", 2),
+  "closed-interrupted": closed("interrupted", 1),
+};
+
+export function queue(now: number): QueueEntry[] {
+  const entry = (n: number, liveness: QueueEntry["liveness"]): QueueEntry => ({
+    visit: `22222222-2222-4222-8222-22222222222${n}`,
+    number: `A-004${n}`,
+    product,
+    state: "waiting",
+    waiting_since: now - n * 47_000,
+    position: n,
+    liveness,
+    mine: false,
+  });
+  return [entry(1, "passed"), entry(2, "declined"), entry(3, "referred")];
+}
+
+export function staffView(visit: string, done: number, open: boolean): StaffView {
+  return {
+    visit,
+    number: "A-0041",
+    state: "in_call",
+    product,
+    liveness: {
+      status: "passed",
+      verdict: {
+        outcome: "pass",
+        reason: "live",
+        signals: [
+          { name: "challenge.0.blink", score: 0.82, threshold: 0.5, passed: true },
+          { name: "challenge.1.turn_left", score: 31.4, threshold: 20, passed: true },
+        ],
+        models: [{ name: "yunet", sha256: "8f2383e4dd3cfbb4553ea8718107fc04" }],
+        frames: 214,
+      },
+    },
+    media: on,
+    recording: { state: "on", stores: { a: "ok", b: "degraded" } },
+    steps: steps(done, open),
+    alarms: [{ code: "store_b", at: Date.now() - 20_000 }],
+    outcome: null,
+    started: Date.now() - 84_000,
+  };
+}
+
+export function recordings(now: number): RecordingRow[] {
+  return [
+    {
+      recording: "33333333-3333-4333-8333-333333333331",
+      visit: fresh.visit,
+      number: "A-0042",
+      started: now - 3_600_000,
+      duration_ms: 184_000,
+      state: "sealed",
+      gap_ms: 0,
+    },
+    {
+      recording: "33333333-3333-4333-8333-333333333332",
+      visit: "11111111-1111-4111-8111-111111111112",
+      number: "A-0041",
+      started: now - 9_000_000,
+      duration_ms: 92_000,
+      state: "recovered",
+      gap_ms: 2400,
+    },
+  ];
+}
+
+export function replay(row: RecordingRow): Replay {
+  const at = (offset_ms: number, type: string, more: Record<string, unknown> = {}) => ({
+    offset_ms,
+    type,
+    ...more,
+  });
+  return {
+    replay: "44444444-4444-4444-8444-444444444444",
+    viewer: "王磊 100077",
+    view: {
+      summary: row,
+      tracks: [
+        { participant: "c1", role: "customer", start_ms: 0, duration_ms: 12_000 },
+        { participant: "s1", role: "staff", start_ms: 1500, duration_ms: 10_000 },
+      ],
+      timeline: [
+        at(0, "consent", { subject: "recording", text_version: "2026-11", granted: true }),
+        at(0, "consent", { subject: "face", text_version: "2026-11", granted: true }),
+        at(1200, "kyc_started", { attempt: 1 }),
+        at(9000, "kyc_verdict", { attempt: 1, verdict: { outcome: "pass" } }),
+        at(21_000, "staff_joined", { staff: users.staff?.id }),
+        at(25_000, "step_opened", { step: "identity" }),
+        at(33_000, "step_completed", { step: "identity", outcome: "shown" }),
+        at(35_000, "step_opened", { step: "understanding" }),
+        at(41_000, "step_completed", { step: "understanding", outcome: "yes" }),
+        at(52_000, "connection_lost", { party: "customer" }),
+        at(54_400, "connection_restored", { party: "customer" }),
+        at(61_000, "alarm", { code: "store_b" }),
+        at(90_000, "closed", { outcome: "completed" }),
+      ],
+      gaps: [
+        {
+          offset_ms: 52_000,
+          duration_ms: 2400,
+          participant: "c1",
+          kind: "video",
+          cause: "reconnect",
+        },
+      ],
+    },
+  };
+}
+
+export function auditLog(now: number): AuditEntry[] {
+  const recording = "33333333-3333-4333-8333-333333333331";
+  return [
+    {
+      at: now - 60_000,
+      actor: "王磊",
+      action: "replay",
+      recording,
+      reason: "客户投诉核查 2026-118",
+    },
+    { at: now - 90_000, actor: "王磊", action: "sign_in", recording: null, reason: null },
+  ];
+}
