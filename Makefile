@@ -27,5 +27,5 @@ fmt: ## format everything
 	npm run --silent --prefix web-client format
 	npm run --silent --prefix web-client/e2e format
 
-clean-data: ## remove ./data: all visits, recordings and keys of the local demo
-	rm -rf data
+clean-data: ## remove all visits, recordings and keys of the local demo under ./data
+	find data -mindepth 1 -maxdepth 1 ! -name models -exec rm -rf {} +

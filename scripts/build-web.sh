@@ -14,7 +14,8 @@ for entry in web-client/*; do
 done
 
 digest="$(digest_of "${sources[@]}")"
-stamped web-client/dist/.vbranch-sources "$digest" && exit
+stamp=web-client/node_modules/.vbranch-dist
+[[ -f web-client/dist/index.html ]] && stamped "$stamp" "$digest" && exit
 say "building the web client, about half a minute"
 npm run build --prefix web-client --silent </dev/null
-printf '%s' "$digest" >web-client/dist/.vbranch-sources
+printf '%s' "$digest" >"$stamp"

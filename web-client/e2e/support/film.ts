@@ -2,25 +2,19 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { run } from "./branch";
-import { FILMS, ROOT, facesFolder } from "./paths";
+import { FILMS, ROOT } from "./paths";
 
-/** The clip whose person blinks and turns both ways. */
-const CLIP = "d0.mp4";
+/** Exit code of the script where the face films are not on this machine. */
+const NO_FACES = 3;
 
 /** A film of a real face for a browser's camera, where one is at hand; made once and kept. */
 export async function faceFilm(): Promise<string | null> {
-  const faces = facesFolder();
-  if (faces === null) return null;
   const film = join(FILMS, "face.y4m");
   if (existsSync(film)) return film;
   mkdirSync(FILMS, { recursive: true });
   const script = join(ROOT, "scripts/make-camera-film.sh");
-  const { code, stdout, stderr } = await run(
-    script,
-    [join(faces, CLIP), film],
-    process.env,
-    120_000,
-  );
+  const { code, stdout, stderr } = await run(script, [film], process.env, 120_000);
+  if (code === NO_FACES) return null;
   if (code !== 0) throw new Error(`${script} failed: ${stdout}${stderr}`);
   return film;
 }

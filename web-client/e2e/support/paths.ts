@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 export const ROOT = resolve(__dirname, "../../..");
@@ -7,13 +6,6 @@ export const CHROMIUM = process.env["VBRANCH_CHROMIUM"] ?? "/usr/bin/chromium";
 /** Films and sounds that the tests make, kept from run to run. */
 export const FILMS = join(ROOT, "target/e2e-films");
 export const SCREENSHOTS = resolve(__dirname, "../screenshots");
-
-/** Real faces, on machines that have them beside the repository; the project carries none. */
-export function facesFolder(): string | null {
-  const shared = process.env["VBRANCH_SHARED"] ?? resolve(ROOT, "../shared");
-  const faces = join(shared, "data/faces");
-  return existsSync(faces) ? faces : null;
-}
 
 export function modelsFolder(): string {
   return process.env["VBRANCH_KYC_MODELS_DIR"] ?? join(ROOT, "data/models");

@@ -8,7 +8,6 @@ import { expect, test } from "@playwright/test";
 
 import { Auditor } from "../support/auditor";
 import { newDataDir, run } from "../support/branch";
-import { Customer } from "../support/customer";
 import { Bundle } from "../support/evidence";
 import { note } from "../support/figures";
 import { expectToSeeAndHear } from "../support/media";
