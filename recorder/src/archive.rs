@@ -178,8 +178,9 @@ pub(crate) fn playable(track: &Track) -> impl Iterator<Item = &SegmentEntry> {
     track.segments.iter().filter(|segment| !segment.lost)
 }
 
-/// The HLS playlist of a track. Addresses are `<prefix>init/<n>` and `<prefix>segment/<sequence>`.
-pub(crate) fn playlist(track: &Track, prefix: &str) -> String {
+/// The HLS playlist of a track. Addresses are `init-<n>.mp4` and `segment-<sequence>.m4s`, beside
+/// the playlist's own.
+pub(crate) fn playlist(track: &Track) -> String {
     let segments: Vec<_> = playable(track)
         .map(|segment| HlsSegment {
             sequence: segment.sequence,
@@ -191,9 +192,9 @@ pub(crate) fn playlist(track: &Track, prefix: &str) -> String {
     vod_playlist(&segments, |resource| match resource {
         HlsResource::Init(hash) => {
             let n = track.inits.iter().position(|init| init.object.plain_sha256.0 == hash.0);
-            format!("{prefix}init/{}", n.unwrap_or_default())
+            format!("init-{}.mp4", n.unwrap_or_default())
         }
-        HlsResource::Segment(sequence) => format!("{prefix}segment/{sequence}"),
+        HlsResource::Segment(sequence) => format!("segment-{sequence}.m4s"),
     })
 }
 

@@ -53,7 +53,11 @@ impl DataKey {
     }
 
     /// The key that seals one participant's init sections and segments.
-    pub fn track(&self, recording: RecordingId, participant: ParticipantId) -> Result<SealKey, KeyError> {
+    pub fn track(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+    ) -> Result<SealKey, KeyError> {
         self.subkey(recording, &format!("track|{participant}"))
     }
 
@@ -176,11 +180,7 @@ impl KeyEncryptionKey for FileKek {
                 KeyError::Crypto
             })?;
         let wrapped = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
-        Ok(WrappedKey {
-            recording,
-            kek: self.id.clone(),
-            wrapped: BASE64_STANDARD.encode(wrapped),
-        })
+        Ok(WrappedKey { recording, kek: self.id.clone(), wrapped: BASE64_STANDARD.encode(wrapped) })
     }
 
     fn unwrap(&self, recording: RecordingId, wrapped: &WrappedKey) -> Result<DataKey, KeyError> {

@@ -176,7 +176,11 @@ impl Ledger {
         })
     }
 
-    fn segment_mut(&mut self, participant: ParticipantId, sequence: u32) -> Option<&mut SegmentEntry> {
+    fn segment_mut(
+        &mut self,
+        participant: ParticipantId,
+        sequence: u32,
+    ) -> Option<&mut SegmentEntry> {
         let segments = &mut self.tracks.get_mut(&participant)?.segments;
         segments.iter_mut().rev().find(|segment| segment.sequence == sequence)
     }
@@ -186,7 +190,8 @@ impl Ledger {
         let kinds = kinds(self.tracks.get(&participant)?);
         let segment = self.segment_mut(participant, sequence)?;
         let (start_us, duration_us) = (segment.start_us, segment.duration_us);
-        let gap = |kind| Gap { participant, kind, start_us, duration_us, cause: GapCause::Overflow };
+        let gap =
+            |kind| Gap { participant, kind, start_us, duration_us, cause: GapCause::Overflow };
         Some(kinds.into_iter().map(gap).collect())
     }
 
@@ -250,7 +255,10 @@ impl Ledger {
     /// Declares what a crash cost: every object `is_there` does not find is lost, and every
     /// stream has a gap from the last media to the moment the next heartbeat was due. Returns the
     /// loss for the manifest.
-    pub fn declare_crash(&mut self, is_there: impl Fn(ParticipantId, &SegmentEntry) -> bool) -> Loss {
+    pub fn declare_crash(
+        &mut self,
+        is_there: impl Fn(ParticipantId, &SegmentEntry) -> bool,
+    ) -> Loss {
         let heartbeat = self.last_media_us().max(self.last_heartbeat_us);
         let crashed_before_us = heartbeat.saturating_add(self.policy.heartbeat_ms * 1000);
         let mut gaps = Vec::new();

@@ -2,9 +2,11 @@
 //! back: verify, replay, export. The only holder of keys.
 
 mod archive;
+mod bundle;
 pub mod canonical;
 pub mod capture;
 mod error;
+mod export;
 pub mod hash;
 pub mod journal;
 mod keyfile;
@@ -22,9 +24,14 @@ pub mod store;
 mod tap;
 #[cfg(test)]
 mod test_media;
+#[cfg(test)]
+mod tests;
+pub mod verify;
 mod worker;
 
+pub use bundle::{ExportRecord, MediaFile};
 pub use error::RecorderError;
+pub use export::{ExportOptions, export};
 pub use service::{
     AccessKind, AccessLeaf, MAX_ARTIFACT, MAX_REASON, OnEvent, Recorder, RecorderConfig,
     RecorderHealth, RecorderPaths, StoreHealth, StoresRequired,

@@ -253,7 +253,8 @@ impl OpenRecording {
     }
 
     fn declare(&mut self, gap: Gap) {
-        metrics::counter!("vbranch_recorder_gaps_total", "cause" => gap.cause.as_str()).increment(1);
+        metrics::counter!("vbranch_recorder_gaps_total", "cause" => gap.cause.as_str())
+            .increment(1);
         self.events.push(RecorderEvent::Gap {
             recording: self.ledger.recording(),
             participant: gap.participant,

@@ -71,7 +71,12 @@ impl Recovery<'_> {
         Ok(found)
     }
 
-    fn look(&self, recording: RecordingId, folder: &Path, found: &mut Found) -> Result<(), RecorderError> {
+    fn look(
+        &self,
+        recording: RecordingId,
+        folder: &Path,
+        found: &mut Found,
+    ) -> Result<(), RecorderError> {
         let summary_file = read_limited(&folder.join("summary.json"), 64 * 1024);
         if let Some(line) = summary_file.ok().and_then(|b| serde_json::from_slice(&b).ok()) {
             found.sealed.push(line);
@@ -172,14 +177,12 @@ impl Recovery<'_> {
     }
 
     fn has(&self, name: &ObjectName, hash: Sha256) -> [bool; 2] {
-        self.archive.stores.each_ref().map(|store| {
-            match store.get(name, MAX_OBJECT) {
-                Ok(bytes) => Sha256::of(&bytes) == hash,
-                Err(StoreError::NotFound) => false,
-                Err(error) => {
-                    tracing::warn!(object = name.as_str(), %error, "store cannot be read");
-                    false
-                }
+        self.archive.stores.each_ref().map(|store| match store.get(name, MAX_OBJECT) {
+            Ok(bytes) => Sha256::of(&bytes) == hash,
+            Err(StoreError::NotFound) => false,
+            Err(error) => {
+                tracing::warn!(object = name.as_str(), %error, "store cannot be read");
+                false
             }
         })
     }
@@ -232,7 +235,10 @@ pub(crate) fn write_manifest(
 }
 
 /// Notes that a recording is sealed.
-pub(crate) fn write_summary(folder: &Path, manifest: &Manifest) -> Result<RecordingSummary, RecorderError> {
+pub(crate) fn write_summary(
+    folder: &Path,
+    manifest: &Manifest,
+) -> Result<RecordingSummary, RecorderError> {
     let line = summary(manifest);
     let bytes = serde_json::to_vec(&line).map_err(canonical::CanonicalError::from)?;
     replace_durable(&folder.join("summary.json"), &bytes)

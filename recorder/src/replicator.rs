@@ -84,7 +84,12 @@ pub(crate) fn spawn_writer(
     })
 }
 
-fn copy(from: &dyn Store, to: &dyn Store, name: &ObjectName, hash: Sha256) -> Result<(), StoreError> {
+fn copy(
+    from: &dyn Store,
+    to: &dyn Store,
+    name: &ObjectName,
+    hash: Sha256,
+) -> Result<(), StoreError> {
     let bytes = from.get(name, MAX_OBJECT)?;
     if Sha256::of(&bytes) != hash {
         return Err(StoreError::NotFound);
@@ -257,7 +262,10 @@ impl Replicator {
         for index in 0..2 {
             let hanging = self.sides.get(index).is_some_and(|side| {
                 side.trouble.is_none()
-                    && side.in_flight.front().is_some_and(|(_, since)| now.since(*since) > HANG_AFTER)
+                    && side
+                        .in_flight
+                        .front()
+                        .is_some_and(|(_, since)| now.since(*since) > HANG_AFTER)
             });
             if hanging {
                 self.failed(index, "does not answer".to_owned(), now);

@@ -72,7 +72,8 @@ pub fn seal(key: &SealKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, 
     let mut salt = [0; SALT];
     SystemRandom::new().fill(&mut salt).map_err(|_| SealError::Crypto)?;
     let message = MessageKey::derive(key, &salt, context)?;
-    let mut out = Vec::with_capacity(plaintext.len() + HEADER + (plaintext.len() / CHUNK + 1) * TAG);
+    let mut out =
+        Vec::with_capacity(plaintext.len() + HEADER + (plaintext.len() / CHUNK + 1) * TAG);
     out.extend_from_slice(&salt);
     out.extend_from_slice(&message.commitment);
     let (full, rest) = plaintext.as_chunks::<CHUNK>();
@@ -145,7 +146,8 @@ impl<'a> Message<'a> {
         while at < end {
             let chunk = self.chunk((at / CHUNK) as u64)?;
             let from = at % CHUNK;
-            let piece = chunk.get(from..chunk.len().min(from + end - at)).ok_or(SealError::Range)?;
+            let piece =
+                chunk.get(from..chunk.len().min(from + end - at)).ok_or(SealError::Range)?;
             if piece.is_empty() {
                 return Err(SealError::Range);
             }
@@ -196,11 +198,7 @@ impl MessageKey {
         let (base_nonce, rest) = rest.split_first_chunk::<12>().ok_or(SealError::Crypto)?;
         let commitment = rest.first_chunk::<COMMITMENT>().ok_or(SealError::Crypto)?;
         let aead = UnboundKey::new(&AES_256_GCM, aead).map_err(|_| SealError::Crypto)?;
-        Ok(Self {
-            key: LessSafeKey::new(aead),
-            base_nonce: *base_nonce,
-            commitment: *commitment,
-        })
+        Ok(Self { key: LessSafeKey::new(aead), base_nonce: *base_nonce, commitment: *commitment })
     }
 
     /// The base nonce with the chunk's index XORed into its last five bytes, big endian.

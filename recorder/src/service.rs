@@ -230,7 +230,9 @@ impl Recorder {
         let recorder = Self(Arc::new(inner));
         let closed = found.unfinished;
         match recorder.ask(|reply| Message::Adopt { closed, reply }) {
-            Err(RecorderError::Timeout) => tracing::warn!("recovered recordings are not sealed yet"),
+            Err(RecorderError::Timeout) => {
+                tracing::warn!("recovered recordings are not sealed yet")
+            }
             other => other?,
         }
         Ok(recorder)
@@ -243,7 +245,11 @@ impl Recorder {
     }
 
     /// Opens a recording whose offsets count from `started_at`. Blocks for a few disk flushes.
-    pub fn open(&self, meta: RecordingMeta, started_at: Mono) -> Result<Box<dyn Tap>, RecorderError> {
+    pub fn open(
+        &self,
+        meta: RecordingMeta,
+        started_at: Mono,
+    ) -> Result<Box<dyn Tap>, RecorderError> {
         let meta = Box::new(meta);
         self.ask(|reply| Message::Open { meta, started_at, reply })
     }
@@ -309,16 +315,15 @@ impl Recorder {
         Ok(archive::view(&*self.0.shared.archive.manifest(recording)?))
     }
 
-    /// The HLS playlist of one participant. Its addresses are `<prefix>init/<n>` and
-    /// `<prefix>segment/<sequence>`.
+    /// The HLS playlist of one participant. Its addresses are `init-<n>.mp4` and
+    /// `segment-<sequence>.m4s`, beside its own.
     pub fn playlist(
         &self,
         recording: RecordingId,
         participant: ParticipantId,
-        uri_prefix: &str,
     ) -> Result<String, RecorderError> {
         let manifest = self.0.shared.archive.manifest(recording)?;
-        Ok(archive::playlist(archive::track(&manifest, participant)?, uri_prefix))
+        Ok(archive::playlist(archive::track(&manifest, participant)?))
     }
 
     /// The n-th init section of a participant, decrypted in memory.
@@ -348,8 +353,7 @@ impl Recorder {
         let manifest = archive.manifest(recording)?;
         let track = archive::track(&manifest, participant)?;
         let mut segments = archive::playable(track);
-        let segment =
-            segments.find(|s| s.sequence == sequence).ok_or(RecorderError::NotFound)?;
+        let segment = segments.find(|s| s.sequence == sequence).ok_or(RecorderError::NotFound)?;
         let key = archive.data_key(&manifest)?;
         archive.segment(&manifest, &key, participant, segment)
     }
@@ -373,6 +377,10 @@ impl Recorder {
     #[must_use]
     pub fn public_key(&self) -> EvidencePublicKey {
         self.0.shared.archive.public
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
     }
 
     fn tell(&self, message: Message) -> Result<(), RecorderError> {
@@ -443,7 +451,10 @@ fn open_shared(
             StoresRequired::Both => 2,
             StoresRequired::One => 1,
         },
-        health: Mutex::new(RecorderHealth { stores: [well(StoreId::A), well(StoreId::B)], open: 0 }),
+        health: Mutex::new(RecorderHealth {
+            stores: [well(StoreId::A), well(StoreId::B)],
+            open: 0,
+        }),
         summaries: Mutex::default(),
         _lock: lock,
     })

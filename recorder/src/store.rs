@@ -87,7 +87,9 @@ impl fmt::Debug for ObjectName {
 
 /// The name of an artefact within its recording: 1 to 64 of `a-z 0-9 . _ -`, starting with a
 /// letter or digit.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ArtifactName(String);
 

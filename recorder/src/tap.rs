@@ -88,8 +88,11 @@ mod tests {
     fn what_does_not_fit_is_counted_and_told() {
         let queue = Arc::new(TapQueue::default());
         let mut tap = RecorderTap(Arc::clone(&queue));
-        let item =
-            TapItem::LegStarted { participant: ParticipantId::random(), leg: Leg(0), at: Mono::ZERO };
+        let item = TapItem::LegStarted {
+            participant: ParticipantId::random(),
+            leg: Leg(0),
+            at: Mono::ZERO,
+        };
         for _ in 0..MAX_ITEMS + 3 {
             tap.push(item.clone());
         }

@@ -48,13 +48,38 @@ pub(crate) type Reply<T> = SyncSender<Result<T, RecorderError>>;
 
 /// What the worker is asked to do.
 pub(crate) enum Message {
-    Open { meta: Box<RecordingMeta>, started_at: Mono, reply: Reply<Box<dyn Tap>> },
-    AddParticipant { recording: RecordingId, participant: RecordedParticipant },
-    Mark { recording: RecordingId, event: Box<TimelineEvent> },
-    PutArtifact { recording: RecordingId, name: ArtifactName, bytes: Vec<u8>, reply: Reply<ArtifactRef> },
-    Close { recording: RecordingId, at: Mono, reply: Reply<()> },
-    CloseAll { at: Mono, reply: Reply<()> },
-    Adopt { closed: Vec<Closed>, reply: Reply<()> },
+    Open {
+        meta: Box<RecordingMeta>,
+        started_at: Mono,
+        reply: Reply<Box<dyn Tap>>,
+    },
+    AddParticipant {
+        recording: RecordingId,
+        participant: RecordedParticipant,
+    },
+    Mark {
+        recording: RecordingId,
+        event: Box<TimelineEvent>,
+    },
+    PutArtifact {
+        recording: RecordingId,
+        name: ArtifactName,
+        bytes: Vec<u8>,
+        reply: Reply<ArtifactRef>,
+    },
+    Close {
+        recording: RecordingId,
+        at: Mono,
+        reply: Reply<()>,
+    },
+    CloseAll {
+        at: Mono,
+        reply: Reply<()>,
+    },
+    Adopt {
+        closed: Vec<Closed>,
+        reply: Reply<()>,
+    },
     Done(Done),
     Stop,
 }
@@ -154,7 +179,11 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, meta: RecordingMeta, started_at: Mono) -> Result<Box<dyn Tap>, RecorderError> {
+    fn open(
+        &mut self,
+        meta: RecordingMeta,
+        started_at: Mono,
+    ) -> Result<Box<dyn Tap>, RecorderError> {
         let recording = meta.recording;
         let folder = folder_of(&self.shared.archive.folder, recording);
         if self.slots.contains_key(&recording) || folder.exists() {
@@ -276,7 +305,14 @@ impl Worker {
         }
         if let Phase::Open(open) | Phase::Flushing(open) = &mut slot.phase {
             for outgoing in open.flush() {
-                hand_over(&mut self.replicator, open, &mut slot.pending, &mut slot.first, outgoing, now);
+                hand_over(
+                    &mut self.replicator,
+                    open,
+                    &mut slot.pending,
+                    &mut slot.first,
+                    outgoing,
+                    now,
+                );
             }
             open.take_events().into_iter().for_each(|event| (self.shared.on_event)(event));
         }

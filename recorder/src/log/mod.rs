@@ -203,7 +203,10 @@ impl EvidenceLog {
     }
 
     /// Runs `act` with the file lock held and everything read that is on the log.
-    fn locked<T>(&self, act: impl FnOnce(&mut State) -> Result<T, LogError>) -> Result<T, LogError> {
+    fn locked<T>(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
         let mut state = self.state();
         state.lock.lock()?;
         let result = self.catch_up(&mut state).and_then(|()| act(&mut state));

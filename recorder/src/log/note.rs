@@ -95,9 +95,7 @@ impl Checkpoint {
 /// Whether a text can name a log: it must fit into one word of a note.
 #[must_use]
 pub fn is_origin(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 200
-        && name.chars().all(|c| c.is_ascii_graphic() && c != '+')
+    !name.is_empty() && name.len() <= 200 && name.chars().all(|c| c.is_ascii_graphic() && c != '+')
 }
 
 /// C2SP signed-note: the first four bytes of SHA-256(name || LF || algorithm || public key).

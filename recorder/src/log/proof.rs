@@ -78,8 +78,8 @@ impl LogProof {
     pub fn verify(&self, key: &EvidencePublicKey) -> Result<Checkpoint, ProofError> {
         let checkpoint = Checkpoint::verify(&self.checkpoint, key)?;
         let root = RootHash::<sha2::Sha256>::new(checkpoint.root.0.into(), checkpoint.size);
-        let path = InclusionProof::try_from_bytes(self.path.clone())
-            .map_err(|_| ProofError::Malformed)?;
+        let path =
+            InclusionProof::try_from_bytes(self.path.clone()).map_err(|_| ProofError::Malformed)?;
         root.verify_inclusion(&self.entry, self.index, &path)
             .map_err(|_| ProofError::NotIncluded)?;
         Ok(checkpoint)

@@ -1,0 +1,224 @@
+//! Writing an evidence bundle: everything an outsider needs to check a recording offline.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use vbranch_domain::{RecordingId, UnixMillis};
+
+use crate::{
+    archive::Archive,
+    bundle::{
+        DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
+        MANIFEST, MANIFEST_SIG, MediaFile, MediaPlan, OBJECTS, PUBLIC_KEY, media_plan,
+    },
+    canonical,
+    error::RecorderError,
+    hash::{Hasher, Sha256},
+    keys::{DataKey, EvidenceKey, FileKek},
+    log::EvidenceLog,
+    manifest::{Manifest, Sealed},
+    segment::InitHash,
+    service::{AccessKind, AccessLeaf, Recorder, RecorderConfig, log_access},
+    store::{FsStore, ObjectName, Store},
+};
+
+/// What to put into a bundle, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Who takes the copy: an account's id, or the name of whoever runs the command.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Also write playable tracks **in clear**.
+    pub media: bool,
+    /// Also write the data key **in clear**, for a receiver who is to check the plaintext.
+    pub data_key: bool,
+}
+
+/// Exports from the data folder, also while a server is running on it.
+pub fn export(
+    config: &RecorderConfig,
+    recording: RecordingId,
+    out: &Path,
+    options: &ExportOptions,
+) -> Result<ExportRecord, RecorderError> {
+    let paths = &config.paths;
+    let (kek, evidence) = (paths.keys.join("kek.key"), paths.keys.join("evidence.key"));
+    // Opening would make new ones, which open nothing.
+    if !kek.exists() || !evidence.exists() || !paths.recordings.is_dir() {
+        return Err(RecorderError::Config("no recordings and keys in this data folder".to_owned()));
+    }
+    let evidence = Arc::new(EvidenceKey::open(&evidence)?);
+    let stores: [Arc<dyn Store>; 2] =
+        [Arc::new(FsStore::new(&paths.store_a)), Arc::new(FsStore::new(&paths.store_b))];
+    let archive = Archive {
+        stores,
+        kek: Arc::new(FileKek::open(&kek)?),
+        public: evidence.public(),
+        folder: paths.recordings.clone(),
+        cache: Mutex::new(HashMap::new()),
+    };
+    let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;
+    Exporter { archive: &archive, log: &log, evidence: &evidence }.run(recording, out, options)
+}
+
+impl Recorder {
+    /// Exports a sealed recording into the new folder `out`. Blocks while everything is copied.
+    pub fn export(
+        &self,
+        recording: RecordingId,
+        out: &Path,
+        options: &ExportOptions,
+    ) -> Result<ExportRecord, RecorderError> {
+        let shared = self.shared();
+        Exporter { archive: &shared.archive, log: &shared.log, evidence: &shared.evidence }
+            .run(recording, out, options)
+    }
+}
+
+struct Exporter<'a> {
+    archive: &'a Archive,
+    log: &'a EvidenceLog,
+    evidence: &'a EvidenceKey,
+}
+
+impl Exporter<'_> {
+    fn run(
+        &self,
+        recording: RecordingId,
+        out: &Path,
+        options: &ExportOptions,
+    ) -> Result<ExportRecord, RecorderError> {
+        let signed = self.archive.signed_manifest(recording)?;
+        let manifest = self.archive.parse(recording, &signed)?;
+        let key = self.archive.data_key(&manifest)?;
+        new_folder(out)?;
+        // On the log before anything leaves.
+        let leaf = AccessLeaf {
+            kind: AccessKind::Export,
+            user: options.by.clone(),
+            recording,
+            reason: options.reason.clone(),
+            at: options.at,
+        };
+        log_access(self.archive, self.log, &leaf)?;
+        let proof = self.log.prove(recording)?.ok_or(RecorderError::NotFound)?;
+        write(out, MANIFEST, &signed.bytes)?;
+        write(out, MANIFEST_SIG, &signed.signature)?;
+        write(out, LOG_ENTRY, &proof.entry)?;
+        write(out, LOG_PROOF, proof.to_text().as_bytes())?;
+        write(out, KEY, &canonical::to_bytes(&self.archive.wrapped_key(&manifest)?)?)?;
+        write(out, PUBLIC_KEY, self.evidence.public().to_pem().as_bytes())?;
+        self.copy_objects(out, &manifest)?;
+        let media = if options.media { self.media(out, &manifest, &key)? } else { Vec::new() };
+        if options.data_key {
+            write(out, DATA_KEY, format!("{}\n", *key.to_hex()).as_bytes())?;
+        }
+        let record = ExportRecord {
+            format: EXPORT_FORMAT.to_owned(),
+            recording,
+            manifest_sha256: Sha256::of(&signed.bytes),
+            by: options.by.clone(),
+            at_ms: options.at,
+            media,
+        };
+        let bytes = canonical::to_bytes(&record)?;
+        write(out, EXPORT, &bytes)?;
+        write(out, EXPORT_SIG, &self.evidence.sign(&bytes))?;
+        Ok(record)
+    }
+
+    fn copy_objects(&self, out: &Path, manifest: &Manifest) -> Result<(), RecorderError> {
+        let recording = manifest.recording;
+        let copy = |name: &ObjectName, path: &str, object: &Sealed| {
+            let bytes = self.archive.object(name, object)?;
+            write(out, &format!("{OBJECTS}/{path}"), &bytes)
+        };
+        for track in &manifest.tracks {
+            let participant = track.participant;
+            for init in &track.inits {
+                let hash = InitHash(init.object.plain_sha256.0);
+                let path = ObjectName::init_path(participant, hash);
+                copy(&ObjectName::init(recording, participant, hash), &path, &init.object)?;
+            }
+            for segment in track.segments.iter().filter(|segment| !segment.lost) {
+                let path = ObjectName::segment_path(participant, segment.sequence);
+                let name = ObjectName::segment(recording, participant, segment.sequence);
+                copy(&name, &path, &segment.object)?;
+            }
+        }
+        for artifact in &manifest.artifacts {
+            let path = ObjectName::artifact_path(&artifact.name);
+            copy(&ObjectName::artifact(recording, &artifact.name), &path, &artifact.object)?;
+        }
+        Ok(())
+    }
+
+    fn media(
+        &self,
+        out: &Path,
+        manifest: &Manifest,
+        key: &DataKey,
+    ) -> Result<Vec<MediaFile>, RecorderError> {
+        media_plan(manifest).iter().map(|plan| self.media_file(out, manifest, key, plan)).collect()
+    }
+
+    fn media_file(
+        &self,
+        out: &Path,
+        manifest: &Manifest,
+        key: &DataKey,
+        plan: &MediaPlan<'_>,
+    ) -> Result<MediaFile, RecorderError> {
+        let mut file = create(out, &plan.path)?;
+        let mut hasher = Hasher::default();
+        let mut len = 0u64;
+        let mut add = |bytes: &[u8]| {
+            hasher.update(bytes);
+            len = len.saturating_add(bytes.len() as u64);
+            file.write_all(bytes).map_err(RecorderError::io("writing the bundle"))
+        };
+        add(&self.archive.init(manifest, key, plan.participant, plan.init)?)?;
+        for segment in &plan.segments {
+            add(&self.archive.segment(manifest, key, plan.participant, segment)?)?;
+        }
+        Ok(MediaFile { path: plan.path.clone(), len, sha256: hasher.finish() })
+    }
+}
+
+/// Makes the bundle's folder; one that holds something is left alone.
+fn new_folder(out: &Path) -> Result<(), RecorderError> {
+    fs::create_dir_all(out).map_err(RecorderError::io("making the bundle's folder"))?;
+    let mut entries =
+        fs::read_dir(out).map_err(RecorderError::io("reading the bundle's folder"))?;
+    if entries.next().is_some() {
+        return Err(RecorderError::Config("the bundle's folder is not empty".to_owned()));
+    }
+    Ok(())
+}
+
+fn create(out: &Path, path: &str) -> Result<File, RecorderError> {
+    let path = out.join(path);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(RecorderError::io("writing the bundle"))?;
+    }
+    // Not for everyone: some of it may be in clear.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o640)
+        .open(path)
+        .map_err(RecorderError::io("writing the bundle"))
+}
+
+fn write(out: &Path, path: &str, bytes: &[u8]) -> Result<(), RecorderError> {
+    create(out, path)?.write_all(bytes).map_err(RecorderError::io("writing the bundle"))
+}

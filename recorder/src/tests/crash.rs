@@ -1,0 +1,164 @@
+//! The recorder is killed in mid-call, for real: a child process records, the parent sends
+//! SIGKILL at some moment, and the next start must seal whatever had been acknowledged.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use super::*;
+use crate::{ledger::Entry, segment::GapCause, verify::verify};
+
+const FOLDER: &str = "VBRANCH_TEST_CRASH_FOLDER";
+
+/// The child's part: records in real time until it is killed. As a test of its own it does nothing.
+#[test]
+fn child() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let rig = Rig::start(Path::new(&folder));
+    let call = Call::shoot(20.0);
+    let mut tap = rig.recorder.open(call.meta.clone(), START).unwrap();
+    let began = rig.clock.mono();
+    for item in &call.items {
+        let due = time_of(item).since(START);
+        while rig.clock.mono().since(began) < due {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        tap.push(item.clone());
+        for event in rig.events.try_iter() {
+            if matches!(event, RecorderEvent::FirstSegmentDurable { .. }) {
+                println!("\nacknowledged");
+            }
+        }
+    }
+    rig.recorder.close(call.meta.recording, call.end).unwrap();
+}
+
+fn record_and_kill(data: &Path, after: Duration) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["tests::crash::child", "--exact", "--nocapture"])
+        .env(FOLDER, data)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let acknowledged = lines.map_while(Result::ok).any(|line| line == "acknowledged");
+    assert!(acknowledged, "the child never got as far");
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_and_the_loss_is_declared() {
+    for after in [0, 700, 1900] {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        record_and_kill(&data, Duration::from_millis(after));
+        let paths = RecorderPaths::under(&data);
+        let stored = objects(&paths.store_a);
+        let stored: Vec<_> = stored
+            .iter()
+            .filter(|(path, _)| path.extension().is_some_and(|e| e == "seg"))
+            .map(|(path, _)| path)
+            .collect();
+        assert!(!stored.is_empty());
+
+        let rig = Rig::start(&data);
+        let &[recording] = rig.recorder.recovered() else { panic!("nothing recovered") };
+        let view = rig.recorder.view(recording).unwrap();
+        assert_eq!(view.summary.state, "recovered");
+        assert!(view.gaps.iter().any(|gap| gap.cause == GapCause::Crash.as_str()), "no loss");
+        let bundle = dir.path().join("bundle");
+        rig.export(recording, &bundle, true);
+        let report = verify(&bundle, &rig.recorder.public_key(), None);
+        assert!(report.ok, "{report:#?}");
+        for path in stored {
+            let path = path.strip_prefix(recording.to_string()).unwrap();
+            assert!(bundle.join("objects").join(path).exists(), "{} was dropped", path.display());
+        }
+        drop(rig);
+        // Once recovered, the next start has nothing to do.
+        assert!(Rig::start(&data).recorder.recovered().is_empty());
+    }
+}
+
+/// Every state a crash can leave the folder in, made by cutting the journal of a finished
+/// recording: each is sealed, verifies, and says what is missing.
+#[test]
+fn every_cut_of_the_journal_is_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let rig = Rig::start(&data);
+    let call = Call::shoot(4.5);
+    let recording = rig.record(&call);
+    let key = rig.recorder.public_key();
+    drop(rig);
+    let folder = RecorderPaths::under(&data).recordings.join(recording.to_string());
+    let journal = std::fs::read(folder.join("journal")).unwrap();
+    let entries = crate::journal::read(&folder.join("journal")).unwrap();
+    assert!(matches!(entries.last(), Some(Entry::Closed { .. })));
+    let ends: Vec<_> =
+        journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
+    for (n, end) in ends.iter().enumerate().step_by(5) {
+        reset(&data, recording);
+        // In the middle of the next line, if there is one.
+        let cut = (end + 40).min(journal.len());
+        std::fs::write(folder.join("journal"), &journal[..cut]).unwrap();
+        let rig = Rig::start(&data);
+        assert_eq!(rig.recorder.recovered(), [recording], "after {n} entries");
+        let bundle = dir.path().join(format!("bundle-{n}"));
+        rig.export(recording, &bundle, false);
+        let report = verify(&bundle, &key, None);
+        assert!(report.ok, "after {n} entries: {report:#?}");
+        std::fs::remove_dir_all(&bundle).unwrap();
+    }
+
+    // Everything is there, only the manifest was not written yet: nothing was lost.
+    reset(&data, recording);
+    std::fs::write(folder.join("journal"), &journal).unwrap();
+    let rig = Rig::start(&data);
+    assert!(rig.recorder.recovered().is_empty());
+    assert_eq!(rig.recorder.view(recording).unwrap().summary.state, "sealed");
+}
+
+/// Back to the moment before the recording was sealed.
+fn reset(data: &Path, recording: RecordingId) {
+    let paths = RecorderPaths::under(data);
+    let folder = paths.recordings.join(recording.to_string());
+    for name in ["manifest.json", "manifest.sig", "summary.json", "replicated"] {
+        let _ = std::fs::remove_file(folder.join(name));
+    }
+    for store in [paths.store_a, paths.store_b] {
+        for name in [ObjectName::manifest(recording), ObjectName::signature(recording)] {
+            let _ = std::fs::remove_file(store.join(name.as_str()));
+        }
+    }
+    std::fs::remove_dir_all(paths.log).unwrap();
+}
+
+#[test]
+fn segments_that_did_not_reach_a_store_are_declared_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let rig = Rig::start(&data);
+    let call = Call::shoot(4.5);
+    let recording = rig.record(&call);
+    drop(rig);
+    reset(&data, recording);
+    let paths = RecorderPaths::under(&data);
+    let name = ObjectName::segment(recording, call.customer, 1);
+    for store in [&paths.store_a, &paths.store_b] {
+        std::fs::remove_file(store.join(name.as_str())).unwrap();
+    }
+    let rig = Rig::start(&data);
+    assert_eq!(rig.recorder.recovered(), [recording]);
+    let bundle = dir.path().join("bundle");
+    rig.export(recording, &bundle, true);
+    let report = verify(&bundle, &rig.recorder.public_key(), None);
+    assert!(report.ok, "{report:#?}");
+    let playlist = rig.recorder.playlist(recording, call.customer).unwrap();
+    assert!(playlist.contains("segment-0.m4s") && !playlist.contains("segment-1.m4s"), "{playlist}");
+    let gaps = rig.recorder.view(recording).unwrap().gaps;
+    assert!(gaps.iter().any(|gap| gap.participant == call.customer && gap.cause == "crash"));
+}

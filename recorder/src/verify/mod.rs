@@ -1,0 +1,296 @@
+//! Checking an evidence bundle, offline, against nothing but the branch's public key. Without the
+//! data key everything but the plaintext is checked.
+//!
+//! The bundle may come from an enemy: it can make the check fail, and nothing else.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde::Serialize;
+use vbranch_domain::RecordingId;
+
+use self::files::Files;
+use crate::{
+    bundle::{
+        DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
+        MANIFEST, MANIFEST_SIG, PUBLIC_KEY,
+    },
+    canonical,
+    hash::Sha256,
+    keys::{DataKey, EvidencePublicKey, WrappedKey},
+    log::{LogEntry, MAX_ENTRY, proof::LogProof},
+    manifest::{MAX_MANIFEST, Manifest},
+};
+
+mod files;
+mod objects;
+
+/// Failures reported one by one; more are only counted, so that a report stays small.
+const MAX_FAILURES: usize = 1000;
+/// The largest `export.json`, `key.json` and proof read.
+const MAX_DOCUMENT: u64 = 1024 * 1024;
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// As it should be.
+    Pass,
+    /// Not as it should be.
+    Fail,
+    /// Could not be looked at (no data key, or something before it failed).
+    Skipped,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was checked: `layout`, `signature`, `manifest`, `log`, `key`, `export`, `init`,
+    /// `segment`, `artifact`, `extra`, `plaintext` or `media`.
+    pub check: &'static str,
+    /// Of what: a file of the bundle, or a summary like `14 segments of …`.
+    pub subject: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why it failed or was skipped.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// The result of checking a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether nothing failed.
+    pub ok: bool,
+    /// The recording, as the manifest names it.
+    pub recording: Option<RecordingId>,
+    /// The first thing that is wrong, as a sentence.
+    pub first_failure: Option<String>,
+    /// How many checks failed.
+    pub failures: usize,
+    /// Every check; of very many failures the first thousand.
+    pub checks: Vec<Check>,
+}
+
+/// Checks the bundle in `folder`. `data_key` is needed for the plaintext only; where it is `None`
+/// and the bundle has a `data.key`, that is used.
+#[must_use]
+pub fn verify(folder: &Path, key: &EvidencePublicKey, data_key: Option<DataKey>) -> Report {
+    let mut report =
+        Report { ok: true, recording: None, first_failure: None, failures: 0, checks: Vec::new() };
+    let files = match Files::walk(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            report.fail("layout", "bundle", format!("cannot be read: {}", error.kind()));
+            return report;
+        }
+    };
+    for odd in &files.odd {
+        report.fail("layout", odd, "is no regular file of a bundle");
+    }
+    let Some((bytes, manifest)) = manifest(&files, key, &mut report) else { return report };
+    report.recording = Some(manifest.recording);
+    let mut known: BTreeSet<String> = [
+        MANIFEST,
+        MANIFEST_SIG,
+        LOG_ENTRY,
+        LOG_PROOF,
+        KEY,
+        PUBLIC_KEY,
+        EXPORT,
+        EXPORT_SIG,
+        DATA_KEY,
+    ]
+    .map(str::to_owned)
+    .into();
+    log(&files, key, Sha256::of(&bytes), &manifest, &mut report);
+    wrapped_key(&files, &manifest, &mut report);
+    public_key(&files, key, &mut report);
+    let data_key = data_key.or_else(|| bundled_key(&files, &mut report));
+    let export = export(&files, key, Sha256::of(&bytes), &manifest, &mut report);
+    objects::sealed(&files, &manifest, &mut known, &mut report);
+    objects::media(&files, export.as_ref(), &mut known, &mut report);
+    for path in files.paths().filter(|path| !known.contains(*path)) {
+        report.fail("extra", path, "is not in the manifest");
+    }
+    match data_key {
+        Some(data_key) => {
+            objects::plaintext(&files, &manifest, &data_key, export.as_ref(), &mut report);
+        }
+        None => report.skip("plaintext", "objects", "no data key given"),
+    }
+    report
+}
+
+impl Report {
+    fn pass(&mut self, check: &'static str, subject: impl Into<String>) {
+        let (outcome, detail) = (Outcome::Pass, String::new());
+        self.checks.push(Check { check, subject: subject.into(), outcome, detail });
+    }
+
+    fn skip(&mut self, check: &'static str, subject: impl Into<String>, why: &str) {
+        let (outcome, detail) = (Outcome::Skipped, why.to_owned());
+        self.checks.push(Check { check, subject: subject.into(), outcome, detail });
+    }
+
+    fn fail(&mut self, check: &'static str, subject: impl Into<String>, why: impl Into<String>) {
+        let (subject, detail) = (subject.into(), why.into());
+        self.ok = false;
+        self.failures += 1;
+        self.first_failure.get_or_insert_with(|| format!("{subject} {detail}"));
+        if self.failures <= MAX_FAILURES {
+            self.checks.push(Check { check, subject, outcome: Outcome::Fail, detail });
+        }
+    }
+
+    fn judge(&mut self, check: &'static str, subject: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.pass(check, subject),
+            Err(why) => self.fail(check, subject, why),
+        }
+    }
+}
+
+fn manifest(
+    files: &Files,
+    key: &EvidencePublicKey,
+    report: &mut Report,
+) -> Option<(Vec<u8>, Manifest)> {
+    let bytes = match files.read(MANIFEST, MAX_MANIFEST) {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            report.fail("manifest", MANIFEST, why);
+            return None;
+        }
+    };
+    report.judge("signature", MANIFEST, signature(files, MANIFEST_SIG, &bytes, key));
+    let parsed = serde_json::from_slice::<Manifest>(&bytes)
+        .map_err(|error| format!("is no manifest: {error}"))
+        .and_then(|manifest| {
+            let canonical = canonical::to_bytes(&manifest).is_ok_and(|again| again == bytes);
+            if !canonical {
+                return Err("is not in canonical form".to_owned());
+            }
+            manifest.check().map_err(|error| format!("contradicts itself: {error}"))?;
+            Ok(manifest)
+        });
+    match parsed {
+        Ok(manifest) => {
+            report.pass("manifest", MANIFEST);
+            Some((bytes, manifest))
+        }
+        Err(why) => {
+            report.fail("manifest", MANIFEST, why);
+            None
+        }
+    }
+}
+
+fn signature(
+    files: &Files,
+    path: &str,
+    message: &[u8],
+    key: &EvidencePublicKey,
+) -> Result<(), String> {
+    let signature =
+        files.read(path, 64).map_err(|why| format!("has no signature: {path} {why}"))?;
+    if key.verifies(message, &signature) {
+        Ok(())
+    } else {
+        Err("is not what was signed with this key".to_owned())
+    }
+}
+
+fn log(
+    files: &Files,
+    key: &EvidencePublicKey,
+    manifest_sha256: Sha256,
+    manifest: &Manifest,
+    report: &mut Report,
+) {
+    let entry = match files.read(LOG_ENTRY, MAX_ENTRY as u64) {
+        Ok(entry) => entry,
+        Err(why) => return report.fail("log", LOG_ENTRY, why),
+    };
+    let names_it = match serde_json::from_slice(&entry) {
+        Ok(LogEntry::Manifest { recording, sha256, .. }) => {
+            recording == manifest.recording && sha256 == manifest_sha256
+        }
+        _ => false,
+    };
+    let entry_result = if names_it { Ok(()) } else { Err("is not of this manifest".to_owned()) };
+    report.judge("log", LOG_ENTRY, entry_result);
+    let proof = files
+        .read(LOG_PROOF, MAX_DOCUMENT)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no log proof".to_owned()))
+        .and_then(|text| {
+            let proof = LogProof::parse(&text, entry);
+            let checkpoint = proof.and_then(|proof| proof.verify(key));
+            checkpoint.map_err(|error| format!("proves nothing: {error}"))
+        })
+        .and_then(|checkpoint| {
+            let ours = checkpoint.origin == manifest.log.origin;
+            if ours { Ok(()) } else { Err("is of another log".to_owned()) }
+        });
+    report.judge("log", LOG_PROOF, proof);
+}
+
+fn wrapped_key(files: &Files, manifest: &Manifest, report: &mut Report) {
+    let result = files.read(KEY, MAX_DOCUMENT).and_then(|bytes| {
+        let key: WrappedKey =
+            serde_json::from_slice(&bytes).map_err(|_| "is no wrapped key".to_owned())?;
+        let right = key.recording == manifest.recording
+            && key.kek == manifest.key.kek
+            && key.id() == manifest.key.id
+            && canonical::to_bytes(&key).is_ok_and(|again| again == bytes);
+        if right { Ok(()) } else { Err("is not the key the manifest names".to_owned()) }
+    });
+    report.judge("key", KEY, result);
+}
+
+/// Only a reference, but one that lies would mislead.
+fn public_key(files: &Files, key: &EvidencePublicKey, report: &mut Report) {
+    let result = files.read(PUBLIC_KEY, MAX_DOCUMENT).and_then(|bytes| {
+        let same = bytes == key.to_pem().as_bytes();
+        if same { Ok(()) } else { Err("is not the key this is checked against".to_owned()) }
+    });
+    report.judge("key", PUBLIC_KEY, result);
+}
+
+fn bundled_key(files: &Files, report: &mut Report) -> Option<DataKey> {
+    if !files.has(DATA_KEY) {
+        return None;
+    }
+    let key = files.read(DATA_KEY, 128).and_then(|bytes| {
+        let text = String::from_utf8(bytes).map_err(|_| "is no data key".to_owned())?;
+        let key: DataKey = text.parse().map_err(|_| "is no data key".to_owned())?;
+        let exact = text == format!("{}\n", *key.to_hex());
+        if exact { Ok(key) } else { Err("is not written as a data key is".to_owned()) }
+    });
+    key.map_err(|why| report.fail("key", DATA_KEY, why)).ok()
+}
+
+fn export(
+    files: &Files,
+    key: &EvidencePublicKey,
+    manifest_sha256: Sha256,
+    manifest: &Manifest,
+    report: &mut Report,
+) -> Option<ExportRecord> {
+    let bytes = match files.read(EXPORT, MAX_DOCUMENT) {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            report.fail("export", EXPORT, why);
+            return None;
+        }
+    };
+    let result = signature(files, EXPORT_SIG, &bytes, key).and_then(|()| {
+        let record: ExportRecord =
+            serde_json::from_slice(&bytes).map_err(|_| "is no export record".to_owned())?;
+        let ours = record.format == EXPORT_FORMAT
+            && record.recording == manifest.recording
+            && record.manifest_sha256 == manifest_sha256;
+        if ours { Ok(record) } else { Err("is of another manifest".to_owned()) }
+    });
+    report.judge("export", EXPORT, result.as_ref().map(|_| ()).map_err(Clone::clone));
+    result.ok()
+}
