@@ -1,4 +1,12 @@
 //! What must be true of a check, in virtual time, whoever is in front of the camera.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop where it is"
+)]
 
 use proptest::prelude::*;
 use vbranch_domain::{

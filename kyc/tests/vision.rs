@@ -1,4 +1,12 @@
 //! Real models on real pictures.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop where it is"
+)]
 
 mod support;
 

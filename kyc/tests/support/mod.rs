@@ -63,10 +63,12 @@ pub fn ffmpeg(args: &[&str]) -> Option<Vec<u8>> {
     Some(output.stdout)
 }
 
-/// A film as a browser would send it: constrained baseline, 640x480, 25 frames a second.
-pub fn as_sent(film: &Path, filter: &str) -> Option<Vec<u8>> {
+/// A part of a film (seconds) as a browser would send it: constrained baseline, 640x480, 25 frames
+/// a second.
+pub fn as_sent(film: &Path, from: f32, to: f32) -> Option<Vec<u8>> {
     let filter = format!(
-        "{filter}fps=25,scale=640:480:force_original_aspect_ratio=decrease,pad=640:480:-1:-1"
+        "trim={from}:{to},setpts=PTS-STARTPTS,fps=25,\
+         scale=640:480:force_original_aspect_ratio=decrease,pad=640:480:-1:-1"
     );
     ffmpeg(&[
         "-i",
