@@ -101,6 +101,34 @@ pub enum VisitEvent {
     },
 }
 
+impl VisitEvent {
+    /// What to call it in a log: nothing of what is in it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "created",
+            Self::Consented(_) => "consented",
+            Self::RecordingOpened { .. } => "recording_opened",
+            Self::RecordingDurable => "recording_durable",
+            Self::RecordingFailed => "recording_failed",
+            Self::Connected { party: Party::Customer } => "customer_connected",
+            Self::Connected { party: Party::Staff } => "staff_connected",
+            Self::Disconnected { party: Party::Customer } => "customer_disconnected",
+            Self::Disconnected { party: Party::Staff } => "staff_disconnected",
+            Self::LivenessStarted { .. } => "liveness_started",
+            Self::LivenessCut => "liveness_cut",
+            Self::LivenessEnded { .. } => "liveness_ended",
+            Self::FaceWithdrawn { .. } => "face_withdrawn",
+            Self::Queued => "queued",
+            Self::Accepted { .. } => "accepted",
+            Self::StepOpened { .. } => "step_opened",
+            Self::StepCompleted { .. } => "step_completed",
+            Self::Alarm { .. } => "alarm",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
 /// How a visit begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Created {

@@ -47,7 +47,11 @@ impl Visit {
             }),
             _ => None,
         };
-        Ok(MediaPlan { call: self.state.created.call, participant: self.participant(by.party()), open })
+        Ok(MediaPlan {
+            call: self.state.created.call,
+            participant: self.participant(by.party()),
+            open,
+        })
     }
 
     /// The party's id in the call.
@@ -165,8 +169,7 @@ impl Visit {
 
     /// Puts the customer into the queue once there is nothing left to check.
     pub(super) fn queue_if_ready(&mut self, out: &mut Outbox) {
-        let before_queue =
-            matches!(self.state.phase, VisitState::Preparing | VisitState::Checking);
+        let before_queue = matches!(self.state.phase, VisitState::Preparing | VisitState::Checking);
         if before_queue && self.state.customer_connected && self.check_is_over() {
             self.emit(out, VisitEvent::Queued);
         }

@@ -21,14 +21,12 @@ mod tests;
 use std::sync::Arc;
 
 use vbranch_domain::{
-    Mono, VisitId,
+    Mono, UnixMillis, VisitId,
     timeline::{TimelineEvent, TimelineKind},
 };
 
 pub use command::{Actor, Command, Effect, Now, PortCall, Refusal};
-pub use event::{
-    ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, VisitEvent,
-};
+pub use event::{ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, VisitEvent};
 pub use media::MediaPlan;
 pub use state::{LivenessStatus, RecordingState, State, StepProgress, VisitState};
 
@@ -64,6 +62,9 @@ struct Live {
     /// Pictures handed in so far, so that no two are sealed under one name.
     pictures: u32,
 }
+
+/// How long a customer can still look at how the visit ended.
+const SHOWN_AFTER_CLOSE_MS: i64 = 24 * 3_600_000;
 
 /// The effects of one command, in order.
 struct Outbox {
@@ -130,6 +131,19 @@ impl Visit {
         &self.journey
     }
 
+    /// Whether the link of this visit has become useless: not used in time, or long over.
+    #[must_use]
+    pub fn link_expired(&self, now: UnixMillis) -> bool {
+        let expires = self.state.created.expires;
+        match (self.state.recording, self.state.closed_at) {
+            (None, _) => now >= expires,
+            (Some(_), None) => false,
+            (Some(_), Some(closed)) => {
+                now >= expires.max(UnixMillis(closed.0.saturating_add(SHOWN_AFTER_CLOSE_MS)))
+            }
+        }
+    }
+
     /// Does what the command says, or refuses and changes nothing.
     ///
     /// # Errors
@@ -185,7 +199,6 @@ impl Visit {
             // The answer to the first request was lost.
             (VisitState::InCall, Some(mine)) if mine.id == staff.id => return Ok(()),
             (VisitState::InCall, _) => return Err(Refusal::AlreadyTaken),
-            (VisitState::Closed, _) => return Err(Refusal::Closed),
             _ => return Err(Refusal::NotWaiting),
         }
         let who = staff.id;

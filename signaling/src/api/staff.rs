@@ -1,0 +1,233 @@
+//! What staff can do: see the queue, take a visit, lead it through its journey.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vbranch_domain::{UnixMillis, UserId, VisitId};
+
+use super::{
+    App, Problem,
+    body::{ApiJson, ApiPath, Empty, StepInput},
+    customer::Sdp,
+    lookup::own_view,
+    problem::ProblemBody,
+};
+use crate::{
+    auth::StaffAuth,
+    branch::QueueRow,
+    store::Account,
+    visit::{
+        Command, Outcome, StaffBadge, VisitState,
+        view::{QueueEntry, StaffView},
+    },
+};
+
+/// The queue, and the visit one is in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Queue {
+    visits: Vec<QueueEntry>,
+}
+
+/// A link to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct CreateVisit {
+    /// e.g. `demo-loan`.
+    product: String,
+    /// Seconds, from a minute to 30 days.
+    expires_in_s: Option<u64>,
+}
+
+/// A link to hand to a customer.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedVisit {
+    visit: VisitId,
+    token: String,
+    url: String,
+    expires: UnixMillis,
+}
+
+/// How to close a visit.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Close {
+    /// `completed`, `declined` or `abandoned`.
+    outcome: Outcome,
+}
+
+const LINK_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=30 * 86_400;
+
+/// The queue in order, and the visit one is in.
+#[utoipa::path(
+    get, path = "/api/v1/visits", tag = "Staff", security(("session" = [])),
+    responses((status = 200, body = Queue))
+)]
+pub(super) async fn queue(State(app): State<Arc<App>>, staff: StaffAuth) -> Json<Queue> {
+    Json(Queue { visits: queue_for(&app.branch.queue().borrow(), staff.user()) })
+}
+
+/// Makes a link to hand to a customer.
+#[utoipa::path(
+    post, path = "/api/v1/visits", tag = "Staff", security(("session" = [])),
+    request_body = CreateVisit,
+    responses((status = 201, body = CreatedVisit), (status = 422, body = ProblemBody, description = "`product_unknown`"))
+)]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiJson(body): ApiJson<CreateVisit>,
+) -> Result<(StatusCode, Json<CreatedVisit>), Problem> {
+    let lifetime = match body.expires_in_s {
+        None => app.config.limits.link_lifetime,
+        Some(s) if LINK_LIFETIME_S.contains(&s) => Duration::from_secs(s),
+        Some(_) => return Err(Problem::bad_request("expires_in_s must be 60 to 2592000")),
+    };
+    let link = app.branch.create(body.product, lifetime, Some(staff.user())).await?;
+    let token = link.token.reveal();
+    let url = format!("/v/{token}");
+    let created = CreatedVisit { visit: link.visit, token, url, expires: link.expires };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Takes a visit from the queue.
+#[utoipa::path(
+    post, path = "/api/v1/visits/{visit}/accept", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path)), request_body = Empty,
+    responses(
+        (status = 200, body = StaffView),
+        (status = 409, body = ProblemBody, description = "`already_taken`, `not_waiting`, `busy`"),
+    )
+)]
+pub(super) async fn accept(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath(visit): ApiPath<VisitId>,
+    ApiJson(Empty {}): ApiJson<Empty>,
+) -> Result<Json<StaffView>, Problem> {
+    let command = Command::Accept(badge(&staff.0.account));
+    app.staff_does(&staff, visit, command).await
+}
+
+/// The visit one has accepted.
+#[utoipa::path(
+    get, path = "/api/v1/visits/{visit}", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path)),
+    responses((status = 200, body = StaffView), (status = 403, body = ProblemBody, description = "`not_your_visit`"))
+)]
+pub(super) async fn view(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath(visit): ApiPath<VisitId>,
+) -> Result<Json<StaffView>, Problem> {
+    Ok(Json(app.staff_view(visit, staff.user()).await?))
+}
+
+/// Joins with an SDP offer, or joins again after a reload.
+#[utoipa::path(
+    post, path = "/api/v1/visits/{visit}/media", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path)), request_body = Sdp,
+    responses(
+        (status = 200, body = Sdp, description = "The answer"),
+        (status = 403, body = ProblemBody, description = "`not_your_visit`"),
+        (status = 422, body = ProblemBody, description = "`bad_sdp`, `codec_not_agreed`"),
+    )
+)]
+pub(super) async fn media(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath(visit): ApiPath<VisitId>,
+    ApiJson(offer): ApiJson<Sdp>,
+) -> Result<Json<Sdp>, Problem> {
+    let sdp = app.branch.join(visit, staff.actor(), offer.sdp).await?;
+    Ok(Json(Sdp { sdp }))
+}
+
+/// Opens the next step.
+#[utoipa::path(
+    post, path = "/api/v1/visits/{visit}/steps/{step}/open", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path), ("step" = String, Path)), request_body = Empty,
+    responses(
+        (status = 200, body = StaffView),
+        (status = 403, body = ProblemBody, description = "`not_your_visit`"),
+        (status = 409, body = ProblemBody, description = "`step_locked`, `step_done`, `recording_not_ready`, `media_not_connected`"),
+    )
+)]
+pub(super) async fn open_step(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath((visit, step)): ApiPath<(VisitId, String)>,
+    ApiJson(Empty {}): ApiJson<Empty>,
+) -> Result<Json<StaffView>, Problem> {
+    let command = Command::OpenStep { by: staff.actor(), step };
+    app.staff_does(&staff, visit, command).await
+}
+
+/// Completes a step that is the staff member's to complete.
+#[utoipa::path(
+    post, path = "/api/v1/visits/{visit}/steps/{step}/complete", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path), ("step" = String, Path)), request_body = StepInput,
+    responses(
+        (status = 200, body = StaffView),
+        (status = 403, body = ProblemBody, description = "`not_your_visit`"),
+        (status = 409, body = ProblemBody, description = "`step_locked`, `step_done`, `not_your_step`, `step_busy`, `recording_not_ready`, `media_not_connected`"),
+        (status = 422, body = ProblemBody, description = "`wrong_input`, `bad_picture`"),
+    )
+)]
+pub(super) async fn complete_step(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath((visit, step)): ApiPath<(VisitId, String)>,
+    ApiJson(input): ApiJson<StepInput>,
+) -> Result<Json<StaffView>, Problem> {
+    let done = input.into_step(step)?;
+    let views = app.branch.complete(visit, staff.actor(), done).await?;
+    Ok(Json(own_view(&views, staff.user())?))
+}
+
+/// Closes the visit.
+#[utoipa::path(
+    post, path = "/api/v1/visits/{visit}/close", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path)), request_body = Close,
+    responses(
+        (status = 200, body = StaffView),
+        (status = 403, body = ProblemBody, description = "`not_your_visit`"),
+        (status = 409, body = ProblemBody, description = "`steps_open`, `answer_no`, `visit_closed`"),
+    )
+)]
+pub(super) async fn close(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath(visit): ApiPath<VisitId>,
+    ApiJson(Close { outcome }): ApiJson<Close>,
+) -> Result<Json<StaffView>, Problem> {
+    let command = Command::Close { by: staff.actor(), outcome };
+    app.staff_does(&staff, visit, command).await
+}
+
+/// The lines this staff member may see: those waiting, and their own.
+pub(super) fn queue_for(rows: &[QueueRow], who: UserId) -> Vec<QueueEntry> {
+    let seen =
+        rows.iter().filter(|row| row.entry.state == VisitState::Waiting || row.owner == Some(who));
+    seen.map(|row| QueueEntry { mine: row.owner == Some(who), ..row.entry.clone() }).collect()
+}
+
+impl App {
+    async fn staff_does(
+        &self,
+        staff: &StaffAuth,
+        visit: VisitId,
+        command: Command,
+    ) -> Result<Json<StaffView>, Problem> {
+        let views = self.branch.command(visit, command).await?;
+        Ok(Json(own_view(&views, staff.user())?))
+    }
+}
+
+fn badge(account: &Account) -> StaffBadge {
+    StaffBadge {
+        id: account.id,
+        display_name: account.display_name.clone(),
+        title: account.title.clone(),
+        staff_no: account.staff_no.clone(),
+    }
+}

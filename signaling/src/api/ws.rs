@@ -1,0 +1,459 @@
+//! The WebSocket: pushes snapshots, takes little. What a client has not read yet is replaced by
+//! what is newer, so a slow reader costs one snapshot, not a queue.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket, close_code},
+    },
+    http::HeaderMap,
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use utoipa::ToSchema;
+use vbranch_domain::{Mono, Redacted, UserId, VisitId};
+
+use super::{App, Problem, lookup::own_view, problem::ProblemBody, staff::queue_for};
+use crate::{
+    auth::{Session, SessionError, Token, TokenHash, origin_allowed, session_token},
+    branch::{QueueRow, Views},
+    metrics::OpenSocket,
+    store::Role,
+    visit::view::{CustomerView, QueueEntry, StaffView},
+};
+
+/// What a client may send.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ClientMessage {
+    /// First, within 5 s: who listens.
+    Hello {
+        /// A customer's link token; nothing where the cookie counts.
+        #[schema(value_type = Option<String>)]
+        token: Option<Redacted<String>>,
+    },
+    /// Staff: also push this visit.
+    Watch {
+        /// Which.
+        visit: VisitId,
+    },
+    /// Are you there?
+    Ping,
+}
+
+/// What the server sends: always the whole of what is shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ServerMessage {
+    /// The customer's own visit.
+    CustomerVisit {
+        /// All of it.
+        visit: Box<CustomerView>,
+    },
+    /// The visit a staff member watches.
+    StaffVisit {
+        /// All of it.
+        visit: Box<StaffView>,
+    },
+    /// The queue, and the visit one is in.
+    Queue {
+        /// All of it.
+        visits: Vec<QueueEntry>,
+    },
+    /// Something was wrong with a message.
+    Error {
+        /// Stable.
+        code: String,
+        /// English, for developers.
+        detail: String,
+    },
+    /// I am.
+    Pong,
+}
+
+/// What a message from a client is at most.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// Read up to here, so that one somewhat too large is told apart from a flood and gets its 1009.
+const MAX_READ: usize = 64 * 1024;
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// Frames of any kind in one second.
+const MAX_RATE: u32 = 20;
+const MAX_STRIKES: u32 = 3;
+/// Often enough to keep proxies from cutting a quiet line and to notice an ended session.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Two pings unanswered.
+const SILENT_FOR: Duration = Duration::from_secs(45);
+/// A client that does not read for so long is gone.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Opens the WebSocket; messages as in the schemas `ClientMessage` and `ServerMessage`.
+#[utoipa::path(
+    get, path = "/api/v1/ws", tag = "WebSocket",
+    responses(
+        (status = 101, body = ServerMessage, description = "Switches to WebSocket"),
+        (status = 403, body = ProblemBody, description = "`bad_origin`"),
+        (status = 503, body = ProblemBody, description = "`too_many_sockets`"),
+    )
+)]
+pub(super) async fn upgrade(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    if !origin_allowed(&headers, &app.config.public_origins) {
+        return Err(Problem::BAD_ORIGIN);
+    }
+    let upgrade = upgrade.map_err(|_| Problem::bad_request("this is a WebSocket address"))?;
+    let slot = Arc::clone(&app.sockets).try_acquire_owned().map_err(|_| TOO_MANY_SOCKETS)?;
+    let cookie = session_token(&headers);
+    let upgrade = upgrade.max_message_size(MAX_READ).max_frame_size(MAX_READ);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let connection = Connection::new(app, socket, cookie, slot);
+        connection.run().await;
+    }))
+}
+
+const TOO_MANY_SOCKETS: Problem = Problem::new(
+    axum::http::StatusCode::SERVICE_UNAVAILABLE,
+    "too_many_sockets",
+    "There are as many open connections as this server can hold.",
+);
+
+struct Connection {
+    app: Arc<App>,
+    socket: WebSocket,
+    cookie: Option<TokenHash>,
+    who: Who,
+    views: Option<watch::Receiver<Views>>,
+    queue: Option<watch::Receiver<Arc<Vec<QueueRow>>>>,
+    session_ended: Option<watch::Receiver<()>>,
+    limits: Limits,
+    _open: OpenSocket,
+    _slot: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Who {
+    Unknown,
+    Customer,
+    Staff(UserId),
+}
+
+/// The connection ends, and this is how.
+struct End {
+    code: u16,
+    reason: &'static str,
+}
+
+impl End {
+    const fn policy(reason: &'static str) -> Self {
+        Self { code: close_code::POLICY, reason }
+    }
+}
+
+/// Counts what a client sends.
+#[derive(Debug)]
+struct Limits {
+    second: Mono,
+    in_second: u32,
+    strikes: u32,
+    heard: Mono,
+}
+
+impl Connection {
+    fn new(
+        app: Arc<App>,
+        socket: WebSocket,
+        cookie: Option<TokenHash>,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        let now = app.clock.mono();
+        let limits = Limits { second: now, in_second: 0, strikes: 0, heard: now };
+        Self {
+            app,
+            socket,
+            cookie,
+            who: Who::Unknown,
+            views: None,
+            queue: None,
+            session_ended: None,
+            limits,
+            _open: OpenSocket::new(),
+            _slot: slot,
+        }
+    }
+
+    async fn run(mut self) {
+        let end = self.listen().await;
+        let Err(Some(End { code, reason })) = end else { return };
+        tracing::debug!(code, reason, "socket closed");
+        let frame = CloseFrame { code, reason: reason.into() };
+        // The other end may be long gone.
+        let _ = timeout(SEND_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
+    }
+
+    /// `Err(None)`: the client is gone and there is nobody to say goodbye to.
+    async fn listen(&mut self) -> Result<(), Option<End>> {
+        let mut ping = interval(PING_EVERY);
+        ping.reset();
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let hello = tokio::time::sleep(HELLO_WITHIN);
+        tokio::pin!(hello);
+        loop {
+            let waiting_for_hello = matches!(self.who, Who::Unknown);
+            tokio::select! {
+                frame = self.socket.recv() => self.take(frame).await?,
+                changed = changed(&mut self.views) => self.push_visit(changed).await?,
+                changed = changed(&mut self.queue) => self.push_queue(changed).await?,
+                _ = changed(&mut self.session_ended) => return Err(Some(End::policy("session_ended"))),
+                () = &mut hello, if waiting_for_hello => return Err(Some(End::policy("no_hello"))),
+                _ = ping.tick() => self.keep_alive().await?,
+            }
+        }
+    }
+
+    async fn take(
+        &mut self,
+        frame: Option<Result<Message, axum::Error>>,
+    ) -> Result<(), Option<End>> {
+        let too_large = || Some(End { code: close_code::SIZE, reason: "message_too_large" });
+        // A frame the library refuses is nearly always one that is too large by far; where the
+        // line is dead, nobody hears this.
+        let frame = frame.ok_or(None)?.map_err(|_| too_large())?;
+        self.limits.heard = self.app.clock.mono();
+        if !self.limits.admit() {
+            return Err(Some(End::policy("too_many_messages")));
+        }
+        let text = match frame {
+            Message::Text(text) if text.len() > MAX_MESSAGE => return Err(too_large()),
+            Message::Text(text) => text,
+            Message::Binary(_) => return self.strike("only text is understood").await,
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(None),
+        };
+        match serde_json::from_str(&text) {
+            Ok(message) => self.obey(message).await,
+            Err(_) => self.strike("the message does not parse").await,
+        }
+    }
+
+    async fn obey(&mut self, message: ClientMessage) -> Result<(), Option<End>> {
+        match (message, &self.who) {
+            (ClientMessage::Ping, _) => self.send(&ServerMessage::Pong).await,
+            (ClientMessage::Hello { token: Some(token) }, Who::Unknown) => {
+                self.hello_customer(token).await
+            }
+            (ClientMessage::Hello { token: None }, Who::Unknown) => self.hello_staff().await,
+            (ClientMessage::Watch { visit }, Who::Staff(me)) => {
+                let me = *me;
+                self.watch_as_staff(visit, me).await
+            }
+            (ClientMessage::Hello { .. }, _) => self.strike("hello was said before").await,
+            (ClientMessage::Watch { .. }, _) => self.strike("only staff watch visits").await,
+        }
+    }
+
+    async fn hello_customer(&mut self, shown: Redacted<String>) -> Result<(), Option<End>> {
+        let visit = match Token::parse(shown.expose()) {
+            Some(token) => self.app.visit_of_link(&token.hash()).await,
+            None => Err(Problem::LINK_UNKNOWN),
+        };
+        let visit = match visit {
+            Ok(visit) => visit,
+            Err(problem) => return self.refuse(problem).await,
+        };
+        self.who = Who::Customer;
+        match self.app.branch.watch(visit).await {
+            Ok(Some(mut views)) => {
+                views.mark_changed();
+                self.views = Some(views);
+                Ok(())
+            }
+            // Over long ago: there is one snapshot and no other will come.
+            Ok(None) => match self.app.customer_view(visit).await {
+                Ok(view) => {
+                    self.send(&ServerMessage::CustomerVisit { visit: Box::new(view) }).await
+                }
+                Err(problem) => self.refuse(problem).await,
+            },
+            Err(error) => self.refuse(error.into()).await,
+        }
+    }
+
+    async fn hello_staff(&mut self) -> Result<(), Option<End>> {
+        let session = match session(&self.app, self.cookie).await {
+            Ok(session) => session,
+            Err(problem) => return self.refuse(problem).await,
+        };
+        match session.account.role {
+            Role::Staff | Role::Supervisor => {}
+            Role::Auditor | Role::Admin => return self.refuse(Problem::FORBIDDEN).await,
+        }
+        self.who = Who::Staff(session.account.id);
+        self.session_ended = self.app.sessions.ended(&session.token);
+        let mut queue = self.app.branch.queue();
+        queue.mark_changed();
+        self.queue = Some(queue);
+        Ok(())
+    }
+
+    async fn watch_as_staff(&mut self, visit: VisitId, me: UserId) -> Result<(), Option<End>> {
+        match self.app.branch.watch(visit).await {
+            Ok(Some(mut views)) => {
+                let allowed = own_view(&views.borrow(), me);
+                if let Err(problem) = allowed {
+                    return self.complain(&problem).await;
+                }
+                views.mark_changed();
+                self.views = Some(views);
+                Ok(())
+            }
+            Ok(None) => match self.app.staff_view(visit, me).await {
+                Ok(view) => self.send(&ServerMessage::StaffVisit { visit: Box::new(view) }).await,
+                Err(problem) => self.complain(&problem).await,
+            },
+            Err(error) => self.refuse(error.into()).await,
+        }
+    }
+
+    async fn push_visit(&mut self, open: bool) -> Result<(), Option<End>> {
+        let Some(views) = &mut self.views else { return Ok(()) };
+        if !open {
+            // Forgotten by the branch after its end, or the branch is stopping.
+            self.views = None;
+            return match self.who {
+                Who::Customer => Err(Some(GOING_AWAY)),
+                Who::Staff(_) | Who::Unknown => Ok(()),
+            };
+        }
+        let now = views.borrow_and_update().clone();
+        match self.who {
+            Who::Customer => {
+                let visit = Box::new((*now.customer).clone());
+                self.send(&ServerMessage::CustomerVisit { visit }).await
+            }
+            Who::Staff(me) => match own_view(&now, me) {
+                Ok(view) => self.send(&ServerMessage::StaffVisit { visit: Box::new(view) }).await,
+                Err(problem) => {
+                    self.views = None;
+                    self.complain(&problem).await
+                }
+            },
+            Who::Unknown => Ok(()),
+        }
+    }
+
+    async fn push_queue(&mut self, open: bool) -> Result<(), Option<End>> {
+        let Who::Staff(me) = self.who else { return Ok(()) };
+        let Some(queue) = self.queue.as_mut().filter(|_| open) else {
+            return Err(Some(GOING_AWAY));
+        };
+        let visits = queue_for(&queue.borrow_and_update(), me);
+        self.send(&ServerMessage::Queue { visits }).await
+    }
+
+    /// An open console counts as activity: staff in a long call are not signed out of it. What
+    /// has ended in the database or by age is noticed here at the latest.
+    async fn keep_alive(&mut self) -> Result<(), Option<End>> {
+        if self.app.clock.mono().since(self.limits.heard) >= SILENT_FOR {
+            return Err(None);
+        }
+        if matches!(self.who, Who::Staff(_))
+            && session(&self.app, self.cookie).await.is_err_and(|p| p == Problem::NOT_SIGNED_IN)
+        {
+            return Err(Some(End::policy("session_ended")));
+        }
+        self.deliver(Message::Ping(bytes::Bytes::new())).await
+    }
+
+    async fn strike(&mut self, detail: &str) -> Result<(), Option<End>> {
+        let message =
+            ServerMessage::Error { code: "bad_message".to_owned(), detail: detail.to_owned() };
+        self.send(&message).await?;
+        self.limits.strikes += 1;
+        if self.limits.strikes >= MAX_STRIKES {
+            return Err(Some(End::policy("three_strikes")));
+        }
+        Ok(())
+    }
+
+    /// Says what is wrong, and goes on.
+    async fn complain(&mut self, problem: &Problem) -> Result<(), Option<End>> {
+        let (code, detail) = (problem.code().to_owned(), problem.detail().to_owned());
+        self.send(&ServerMessage::Error { code, detail }).await
+    }
+
+    /// Says what is wrong, and hangs up.
+    async fn refuse(&mut self, problem: Problem) -> Result<(), Option<End>> {
+        self.complain(&problem).await?;
+        Err(Some(End::policy(problem.code())))
+    }
+
+    async fn send(&mut self, message: &ServerMessage) -> Result<(), Option<End>> {
+        match serde_json::to_string(message) {
+            Ok(json) => self.deliver(Message::Text(json.into())).await,
+            Err(error) => {
+                tracing::error!(%error, "a snapshot could not be written");
+                Err(Some(End { code: close_code::ERROR, reason: "internal" }))
+            }
+        }
+    }
+
+    async fn deliver(&mut self, message: Message) -> Result<(), Option<End>> {
+        match timeout(SEND_WITHIN, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(None),
+        }
+    }
+}
+
+const GOING_AWAY: End = End { code: close_code::AWAY, reason: "going_away" };
+
+impl Limits {
+    fn admit(&mut self) -> bool {
+        if self.heard.since(self.second) >= Duration::from_secs(1) {
+            self.second = self.heard;
+            self.in_second = 0;
+        }
+        self.in_second += 1;
+        self.in_second <= MAX_RATE
+    }
+}
+
+async fn session(app: &App, cookie: Option<TokenHash>) -> Result<Session, Problem> {
+    let token = cookie.ok_or(Problem::NOT_SIGNED_IN)?;
+    match app.sessions.authenticate(&token).await {
+        Ok(session) => Ok(session),
+        Err(SessionError::Invalid) => Err(Problem::NOT_SIGNED_IN),
+        Err(error) => Err(Problem::unavailable("the session could not be checked", &error)),
+    }
+}
+
+/// Waits for a change; false: nothing will change any more. Without a receiver it waits for ever.
+async fn changed<T>(receiver: &mut Option<watch::Receiver<T>>) -> bool {
+    match receiver {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_cut_and_a_steady_client_is_not() {
+        let mut limits = Limits { second: Mono::ZERO, in_second: 0, strikes: 0, heard: Mono::ZERO };
+        assert_eq!((0..30).filter(|_| limits.admit()).count(), 20);
+        for n in 1..100u64 {
+            limits.heard = Mono::from_millis(1_000 + n * 60);
+            assert!(limits.admit(), "message {n}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The one task that owns the visits: takes commands, events and the passing of time, one after
+//! the other, and never waits for anything else.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use vbranch_domain::{
+    Clock, VisitId,
+    recording::{RecorderEvent, StoreId},
+};
+
+use super::{
+    BranchError, Done, Made, Message, Ports, QueueRow, Seen, journal::Durable, registry::Registry,
+    worker,
+};
+use crate::{
+    content::Party,
+    metrics as gauges,
+    ports::PortEvent,
+    store::{Entry, StoredVisit},
+    visit::{Command, Effect, Now, PortCall, view::StoresView},
+};
+
+/// How exactly graces and expiries are kept.
+const TICK: Duration = Duration::from_millis(500);
+/// A gap of this length is a loss staff must hear of while the customer is still there.
+const GAP_ALARM_MS: u64 = 2_000;
+
+pub(super) struct Branch {
+    registry: Registry,
+    ports: Ports,
+    clock: Arc<dyn Clock>,
+    queue: watch::Sender<Arc<Vec<QueueRow>>>,
+    durable: Durable,
+    workers: JoinSet<()>,
+}
+
+impl Branch {
+    pub fn new(
+        registry: Registry,
+        ports: Ports,
+        clock: Arc<dyn Clock>,
+        queue: watch::Sender<Arc<Vec<QueueRow>>>,
+        durable: Durable,
+    ) -> Self {
+        Self { registry, ports, clock, queue, durable, workers: JoinSet::new() }
+    }
+
+    pub async fn run(
+        mut self,
+        left: Vec<StoredVisit>,
+        mut messages: mpsc::Receiver<Message>,
+        mut events: mpsc::Receiver<PortEvent>,
+    ) {
+        for stored in left {
+            self.registry.take_back(stored, self.now(), self.stores());
+        }
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut events_open = true;
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(Message::Stop { reply }) => {
+                        self.stop().await;
+                        // The asker may have given up waiting.
+                        let _ = reply.send(());
+                        return;
+                    }
+                    Some(message) => self.take(message),
+                    None => return,
+                },
+                event = events.recv(), if events_open => match event {
+                    Some(event) => self.hear(event),
+                    None => events_open = false,
+                },
+                _ = tick.tick() => self.tick(),
+            }
+            self.show_queue();
+        }
+    }
+
+    /// An asker that has gone away does not want its answer: unsent replies are fine.
+    fn take(&mut self, message: Message) {
+        let now = self.now();
+        match message {
+            Message::Create { product, lifetime, by, reply } => {
+                let _ = reply.send(self.create(&product, lifetime, by));
+            }
+            Message::Do { visit, command, reply } => {
+                let _ = reply.send(self.order(visit, command));
+            }
+            Message::Plan { visit, by, reply } => {
+                let place = self.registry.places.get(&visit);
+                let plan = place.ok_or(BranchError::Unknown);
+                let _ = reply.send(plan.and_then(|p| Ok(p.visit.media_plan(by, now)?)));
+            }
+            Message::Look { visit, reply } => {
+                let place = self.registry.places.get(&visit);
+                let _ = reply.send(place.map(|p| Seen {
+                    views: p.views.subscribe(),
+                    recording: p.visit.state().recording,
+                    media: Arc::clone(&p.media),
+                }));
+            }
+            Message::Resolve { link, reply } => {
+                let _ = reply.send(self.registry.resolve(&link, now.wall));
+            }
+            Message::Stop { .. } => {}
+        }
+    }
+
+    fn create(
+        &mut self,
+        product: &str,
+        lifetime: Duration,
+        by: Option<vbranch_domain::UserId>,
+    ) -> Result<Made, BranchError> {
+        if !self.registry.journal.has_room() {
+            return Err(BranchError::Unavailable);
+        }
+        let (now, stores) = (self.now(), self.stores());
+        let link = self.registry.create(product, lifetime, by, now, stores)?;
+        tracing::info!(visit = %link.visit, "created");
+        Ok(Made { link, position: self.registry.journal.position() })
+    }
+
+    /// A command from a person.
+    fn order(&mut self, id: VisitId, command: Command) -> Result<Done, BranchError> {
+        if !self.registry.journal.has_room() {
+            return Err(BranchError::Unavailable);
+        }
+        if let Command::Accept(staff) = &command
+            && self.registry.visit_of(staff.id).is_some_and(|other| other != id)
+        {
+            return Err(BranchError::Busy);
+        }
+        self.apply(id, command)?;
+        let place = self.registry.places.get(&id).ok_or(BranchError::Unknown)?;
+        Ok(Done {
+            views: place.views.borrow().clone(),
+            picture: place.visit.picture_name(),
+            position: self.registry.journal.position(),
+        })
+    }
+
+    /// The one place where a visit changes and its effects are performed.
+    fn apply(&mut self, id: VisitId, command: Command) -> Result<(), BranchError> {
+        let now = self.now();
+        let place = self.registry.places.get_mut(&id).ok_or(BranchError::Unknown)?;
+        let tick = command == Command::Tick;
+        let effects = place.visit.handle(command, now)?;
+        if tick && effects.is_empty() {
+            // Spares everyone a projection twice a second.
+            return Ok(());
+        }
+        let mut stalled = false;
+        for effect in effects {
+            match effect {
+                Effect::Append(recorded) => {
+                    tracing::info!(visit = %id, seq = recorded.seq, what = recorded.event.word());
+                    self.registry.journal.append(Entry::Event(id, recorded));
+                }
+                Effect::Port(call) => stalled |= !self.call_port(id, call),
+            }
+        }
+        if stalled {
+            tracing::error!(visit = %id, "the recorder does not keep up with the visit");
+            return self.apply(id, Command::RecordingFailed);
+        }
+        self.registry.settle(id, now);
+        self.registry.show(id, self.stores());
+        Ok(())
+    }
+
+    /// Queues a call for the visit's worker; false when the worker has hung.
+    fn call_port(&mut self, id: VisitId, call: PortCall) -> bool {
+        let Some(place) = self.registry.places.get_mut(&id) else { return true };
+        let state = place.visit.state();
+        let (media, customer) = (state.created.call, place.visit.participant(Party::Customer));
+        let worker = place.worker.get_or_insert_with(|| {
+            worker::start(&mut self.workers, self.ports.clone(), media, customer)
+        });
+        worker.try_send(call).is_ok()
+    }
+
+    fn hear(&mut self, event: PortEvent) {
+        match event {
+            PortEvent::MediaConnected { call, participant } => {
+                if let Some((id, party)) = self.registry.party(call, participant) {
+                    self.tell(id, Command::Connected(party));
+                }
+            }
+            PortEvent::MediaDisconnected { call, participant } => {
+                if let Some((id, party)) = self.registry.party(call, participant) {
+                    self.tell(id, Command::Disconnected(party));
+                }
+            }
+            PortEvent::Kyc { call, participant, event } => {
+                if let Some((id, Party::Customer)) = self.registry.party(call, participant) {
+                    self.tell(id, Command::Kyc(event));
+                }
+            }
+            PortEvent::Recorder(event) => self.hear_recorder(event),
+        }
+    }
+
+    fn hear_recorder(&mut self, event: RecorderEvent) {
+        let of = |recording| self.registry.recorded(recording);
+        match event {
+            RecorderEvent::FirstSegmentDurable { recording } => {
+                if let Some(id) = of(recording) {
+                    self.tell(id, Command::RecordingDurable(recording));
+                }
+            }
+            RecorderEvent::Failed { recording, reason } => {
+                tracing::error!(%recording, reason, "recording failed");
+                if let Some(id) = of(recording) {
+                    self.tell(id, Command::RecordingFailed);
+                }
+            }
+            RecorderEvent::Gap { recording, participant, kind, millis } => {
+                tracing::warn!(%recording, %participant, kind = kind.as_str(), millis, "gap");
+                if let Some(id) = of(recording).filter(|_| millis >= GAP_ALARM_MS) {
+                    self.tell(id, Command::Alarm("media_gap"));
+                }
+            }
+            RecorderEvent::StoreDegraded { store, reason } => {
+                tracing::error!(?store, reason, "a store does not take writes");
+                self.tell_recorded(&Command::Alarm("store_degraded"));
+            }
+            RecorderEvent::StoreRecovered { store } => {
+                tracing::info!(?store, "a store has recovered");
+                for id in self.registry.live() {
+                    self.registry.show(id, self.stores());
+                }
+            }
+            RecorderEvent::Sealed { recording, manifest_sha256 } => {
+                tracing::info!(%recording, manifest_sha256, "sealed");
+            }
+        }
+    }
+
+    fn tell_recorded(&mut self, command: &Command) {
+        for id in self.registry.live() {
+            let place = self.registry.places.get(&id);
+            if place.is_some_and(|p| p.visit.state().recording.is_some()) {
+                self.tell(id, command.clone());
+                self.registry.show(id, self.stores());
+            }
+        }
+    }
+
+    /// Something that has happened: the visit may ignore it, not refuse it.
+    fn tell(&mut self, id: VisitId, command: Command) {
+        if let Err(error) = self.apply(id, command) {
+            tracing::debug!(visit = %id, %error, "ignored");
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        for id in self.registry.live() {
+            self.tell(id, Command::Tick);
+        }
+        let durable = self.durable.clone();
+        self.registry.forget(now.mono, |position| durable.reached(position));
+        while self.workers.try_join_next().is_some() {}
+        let states = self.registry.places.values().map(|p| p.visit.state().phase);
+        gauges::visits(states, self.registry.waiting().len());
+    }
+
+    fn show_queue(&mut self) {
+        if !std::mem::take(&mut self.registry.queue_changed) {
+            return;
+        }
+        let rows = self.registry.queue_rows();
+        let changed = self.queue.send_if_modified(|shown| {
+            let changed = **shown != rows;
+            if changed {
+                *shown = Arc::new(rows);
+            }
+            changed
+        });
+        if changed {
+            for id in self.registry.waiting() {
+                self.registry.show(id, self.stores());
+            }
+        }
+    }
+
+    /// Closes what depends on this process, then waits for the recordings.
+    async fn stop(&mut self) {
+        for id in self.registry.live() {
+            let place = self.registry.places.get(&id);
+            if place.is_some_and(|p| p.visit.state().depends_on_process()) {
+                self.tell(id, Command::Interrupt);
+            }
+        }
+        self.show_queue();
+        for place in self.registry.places.values_mut() {
+            place.worker = None;
+        }
+        while self.workers.join_next().await.is_some() {}
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.clock.mono(), wall: self.clock.wall() }
+    }
+
+    fn stores(&self) -> StoresView {
+        let recorder = &self.ports.recorder;
+        StoresView {
+            a: recorder.store_ok(StoreId::A).into(),
+            b: recorder.store_ok(StoreId::B).into(),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! All live visits, the queue and who serves whom, owned by one task ([`actor`]).
+//!
+//! Commands reach it through a bounded queue with a reply each; what it never does is wait: events
+//! go to the database through [`journal`], calls to other parts through a [`worker`] per visit.
+//! What must be waited for (opening a recording, joining a call, sealing a picture) is waited for
+//! by the request that asked for it ([`join`], [`steps`]).
+
+mod actor;
+mod join;
+mod journal;
+mod registry;
+mod steps;
+mod worker;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use vbranch_domain::{Clock, UnixMillis, UserId, VisitId};
+
+pub use join::JoinError;
+pub use steps::{StepDone, StepError};
+pub(crate) use worker::Ports;
+
+use crate::{
+    auth::{Token, TokenHash},
+    config::Limits,
+    content::Content,
+    ports::PortEvent,
+    store::{Store, StoreError},
+    visit::{
+        Actor, Command, MediaPlan, Refusal,
+        view::{CustomerView, QueueEntry, StaffView},
+    },
+};
+
+/// Commands waiting for the actor, which takes microseconds for each. Full: the sender waits, and
+/// so does its client.
+const COMMANDS: usize = 1_024;
+/// How long an answer waits for the database before it goes out all the same: a call must go on
+/// when the database is lost.
+const DURABLE_WAIT: Duration = Duration::from_secs(2);
+/// How long stopping waits for recordings to be sealed, and then for the database.
+const STOP_WAIT: Duration = Duration::from_secs(20);
+
+/// A handle to the branch; cheap to clone.
+#[derive(Clone)]
+pub struct Branch {
+    tx: mpsc::Sender<Message>,
+    queue: watch::Receiver<Arc<Vec<QueueRow>>>,
+    durable: journal::Durable,
+    ports: Ports,
+    clock: Arc<dyn Clock>,
+}
+
+/// The branch's tasks, to be waited for.
+pub struct BranchTasks {
+    actor: JoinHandle<()>,
+    journal: JoinHandle<()>,
+}
+
+/// What both sides see of a visit, and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Views {
+    /// For the customer.
+    pub customer: Arc<CustomerView>,
+    /// For the staff member who accepted.
+    pub staff: Arc<StaffView>,
+    /// Who that is.
+    pub owner: Option<UserId>,
+}
+
+/// A line of the queue and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueRow {
+    /// The line, for nobody in particular.
+    pub entry: QueueEntry,
+    /// Who has accepted it.
+    pub owner: Option<UserId>,
+}
+
+/// A link that was made.
+#[derive(Debug)]
+pub struct NewLink {
+    /// The visit it leads to.
+    pub visit: VisitId,
+    /// What the customer shows.
+    pub token: Token,
+    /// Until when it can be used.
+    pub expires: UnixMillis,
+}
+
+/// What a link leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// A visit.
+    Valid(VisitId),
+    /// A visit that it no longer opens.
+    Expired,
+    /// No live visit; an old one may be in the database.
+    Unknown,
+}
+
+/// Why the branch did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum BranchError {
+    /// No such live visit.
+    #[error("no such visit")]
+    Unknown,
+    /// The visit refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The staff member is in another visit.
+    #[error("in another visit already")]
+    Busy,
+    /// Nothing of that name is sold.
+    #[error("no such product")]
+    NoProduct,
+    /// As many visits as fit.
+    #[error("too many visits at one time")]
+    Full,
+    /// The database is gone, or the branch is stopping.
+    #[error("the branch takes no commands now")]
+    Unavailable,
+}
+
+enum Message {
+    Create { product: String, lifetime: Duration, by: Option<UserId>, reply: Reply<Made> },
+    Do { visit: VisitId, command: Command, reply: Reply<Done> },
+    Plan { visit: VisitId, by: Actor, reply: Reply<MediaPlan> },
+    Look { visit: VisitId, reply: oneshot::Sender<Option<Seen>> },
+    Resolve { link: TokenHash, reply: oneshot::Sender<Link> },
+    Stop { reply: oneshot::Sender<()> },
+}
+
+type Reply<T> = oneshot::Sender<Result<T, BranchError>>;
+
+struct Made {
+    link: NewLink,
+    position: u64,
+}
+
+struct Done {
+    views: Views,
+    /// Name for the picture of a step just reserved.
+    picture: Option<String>,
+    position: u64,
+}
+
+struct Seen {
+    views: watch::Receiver<Views>,
+    recording: Option<vbranch_domain::RecordingId>,
+    /// Held while media is being set up, so that no visit gets two recordings.
+    media: Arc<Mutex<()>>,
+}
+
+/// Starts the branch with what a former run left in the database.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) async fn start(
+    store: Store,
+    content: Arc<Content>,
+    limits: Limits,
+    ports: Ports,
+    clock: Arc<dyn Clock>,
+    events: mpsc::Receiver<PortEvent>,
+) -> Result<(Branch, BranchTasks), StoreError> {
+    let left = store.open_visits().await?;
+    let last_ordinal = store.last_ordinal().await?;
+    let (journal, durable, journal_task) = journal::start(store);
+    let (tx, rx) = mpsc::channel(COMMANDS);
+    let (queue_tx, queue) = watch::channel(Arc::new(Vec::new()));
+    let registry = registry::Registry::new(content, limits, last_ordinal, journal);
+    let actor =
+        actor::Branch::new(registry, ports.clone(), Arc::clone(&clock), queue_tx, durable.clone());
+    let actor = tokio::spawn(actor.run(left, rx, events));
+    let branch = Branch { tx, queue, durable, ports, clock };
+    Ok((branch, BranchTasks { actor, journal: journal_task }))
+}
+
+impl Branch {
+    /// Makes a link. It is in the database before this returns.
+    ///
+    /// # Errors
+    /// No such product, too many visits, no database.
+    pub async fn create(
+        &self,
+        product: String,
+        lifetime: Duration,
+        by: Option<UserId>,
+    ) -> Result<NewLink, BranchError> {
+        let made = self.ask(|reply| Message::Create { product, lifetime, by, reply }).await??;
+        // A link that a restart would forget must not be handed out.
+        if !self.durable.wait(made.position, DURABLE_WAIT).await {
+            return Err(BranchError::Unavailable);
+        }
+        Ok(made.link)
+    }
+
+    /// Gives a command to a visit.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn command(&self, visit: VisitId, command: Command) -> Result<Views, BranchError> {
+        Ok(self.order(visit, command).await?.views)
+    }
+
+    async fn order(&self, visit: VisitId, command: Command) -> Result<Done, BranchError> {
+        let done = self.ask(|reply| Message::Do { visit, command, reply }).await??;
+        if !self.durable.wait(done.position, DURABLE_WAIT).await {
+            tracing::warn!(%visit, "answering before the database has it");
+        }
+        Ok(done)
+    }
+
+    /// What both sides see of a live visit now, and whenever it changes.
+    ///
+    /// # Errors
+    /// When the branch is stopping.
+    pub async fn watch(
+        &self,
+        visit: VisitId,
+    ) -> Result<Option<watch::Receiver<Views>>, BranchError> {
+        Ok(self.look(visit).await?.map(|seen| seen.views))
+    }
+
+    /// What a link leads to.
+    ///
+    /// # Errors
+    /// When the branch is stopping.
+    pub async fn resolve(&self, link: TokenHash) -> Result<Link, BranchError> {
+        self.ask(|reply| Message::Resolve { link, reply }).await
+    }
+
+    /// The queue and the calls, now and whenever they change.
+    #[must_use]
+    pub fn queue(&self) -> watch::Receiver<Arc<Vec<QueueRow>>> {
+        self.queue.clone()
+    }
+
+    /// Closes live visits as interrupted and waits until that is done and kept.
+    pub(crate) async fn stop(&self, tasks: BranchTasks) {
+        if timeout(STOP_WAIT, self.ask(|reply| Message::Stop { reply })).await.is_err() {
+            tracing::error!("recordings were not closed in time; the next start seals them");
+        }
+        tasks.actor.abort();
+        if timeout(STOP_WAIT, tasks.journal).await.is_err() {
+            tracing::error!("the database did not take the last events");
+        }
+    }
+
+    async fn look(&self, visit: VisitId) -> Result<Option<Seen>, BranchError> {
+        self.ask(|reply| Message::Look { visit, reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        make: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, BranchError> {
+        let (reply, answer) = oneshot::channel();
+        self.tx.send(make(reply)).await.map_err(|_| BranchError::Unavailable)?;
+        answer.await.map_err(|_| BranchError::Unavailable)
+    }
+}

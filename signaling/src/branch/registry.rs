@@ -1,0 +1,278 @@
+//! The live visits and the order of the queue. Synchronous: values in, effects out.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::{Mutex, mpsc, watch};
+use vbranch_domain::{CallId, Mono, ParticipantId, RecordingId, UnixMillis, UserId, VisitId};
+
+use super::{BranchError, Link, NewLink, QueueRow, Views, journal::Journal};
+use crate::{
+    auth::{Token, TokenHash},
+    config::Limits,
+    content::{Content, Party},
+    store::{Entry, NewVisit, StoredVisit},
+    visit::{Command, Created, Effect, Now, PortCall, Visit, VisitState, view::StoresView},
+};
+
+/// A visit and what hangs on it.
+pub(super) struct Place {
+    pub visit: Visit,
+    pub views: watch::Sender<Views>,
+    pub media: Arc<Mutex<()>>,
+    pub worker: Option<mpsc::Sender<PortCall>>,
+    /// When it ended, and what the journal must have reached before it can be forgotten.
+    pub ended: Option<(Mono, u64)>,
+    token: TokenHash,
+}
+
+/// The visits of this process.
+pub(super) struct Registry {
+    content: Arc<Content>,
+    limits: Limits,
+    last_ordinal: i64,
+    pub journal: Journal,
+    pub places: HashMap<VisitId, Place>,
+    by_token: HashMap<TokenHash, VisitId>,
+    by_call: HashMap<CallId, VisitId>,
+    by_recording: HashMap<RecordingId, VisitId>,
+    queue: VecDeque<VisitId>,
+    /// Whether the queue or the calls changed since they were last shown.
+    pub queue_changed: bool,
+}
+
+/// A closed visit stays in memory for so long, for pages that come back to see how it ended.
+const KEEP_CLOSED: Duration = Duration::from_mins(10);
+/// The number spoken aloud starts again after this many.
+const NUMBERS: i64 = 10_000;
+
+impl Registry {
+    pub fn new(content: Arc<Content>, limits: Limits, last_ordinal: i64, journal: Journal) -> Self {
+        Self {
+            content,
+            limits,
+            last_ordinal,
+            journal,
+            places: HashMap::new(),
+            by_token: HashMap::new(),
+            by_call: HashMap::new(),
+            by_recording: HashMap::new(),
+            queue: VecDeque::new(),
+            queue_changed: false,
+        }
+    }
+
+    /// Takes back a visit of a former run. One that depended on that process ends here; the
+    /// recorder seals its own part without being told.
+    pub fn take_back(&mut self, stored: StoredVisit, now: Now, stores: StoresView) {
+        let id = stored.id;
+        let journey = self.content.journey(&stored.journey);
+        let visit = journey.and_then(|j| Visit::rebuild(id, j, self.limits, &stored.events));
+        let Some(mut visit) = visit else {
+            tracing::error!(visit = %id, journey = %stored.journey, "a visit cannot be rebuilt");
+            return;
+        };
+        if visit.state().depends_on_process() {
+            for effect in visit.handle(Command::Interrupt, now).unwrap_or_default() {
+                if let Effect::Append(recorded) = effect {
+                    self.journal.append(Entry::Event(id, recorded));
+                }
+            }
+            tracing::info!(visit = %id, "interrupted by a restart");
+        }
+        self.insert(visit, stored.token, stores);
+        self.settle(id, now);
+    }
+
+    /// Makes a visit and its link.
+    pub fn create(
+        &mut self,
+        product: &str,
+        lifetime: Duration,
+        by: Option<UserId>,
+        now: Now,
+        stores: StoresView,
+    ) -> Result<NewLink, BranchError> {
+        let journey = self.content.journey_for(product).ok_or(BranchError::NoProduct)?;
+        let live = self.places.values().filter(|p| p.ended.is_none()).count();
+        if live >= self.limits.live_visits {
+            return Err(BranchError::Full);
+        }
+        let token = Token::random().ok_or(BranchError::Unavailable)?;
+        self.last_ordinal += 1;
+        let number = format!("A-{:04}", self.last_ordinal % NUMBERS);
+        let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        let expires = UnixMillis(now.wall.0.saturating_add(lifetime));
+        let (id, hash) = (VisitId::random(), token.hash());
+        self.journal.append(Entry::Visit(NewVisit {
+            id,
+            ordinal: self.last_ordinal,
+            number: number.clone(),
+            token: hash,
+            journey: journey.reference(),
+            created: now.wall,
+            expires,
+        }));
+        let created = Created {
+            number,
+            journey: journey.reference(),
+            call: CallId::random(),
+            customer: ParticipantId::random(),
+            staff: ParticipantId::random(),
+            expires,
+            created_by: by,
+        };
+        let (visit, effects) = Visit::create(id, journey, self.limits, created, now);
+        for effect in effects {
+            if let Effect::Append(recorded) = effect {
+                self.journal.append(Entry::Event(id, recorded));
+            }
+        }
+        self.insert(visit, hash, stores);
+        Ok(NewLink { visit: id, token, expires })
+    }
+
+    fn insert(&mut self, visit: Visit, token: TokenHash, stores: StoresView) {
+        let id = visit.id();
+        self.by_token.insert(token, id);
+        self.by_call.insert(visit.state().created.call, id);
+        let (views, _) = watch::channel(self.project(&visit, stores));
+        let media = Arc::new(Mutex::new(()));
+        self.places.insert(id, Place { visit, views, media, worker: None, ended: None, token });
+    }
+
+    /// Brings the queue and the indexes in line with what became of a visit.
+    pub fn settle(&mut self, id: VisitId, now: Now) {
+        let Some(place) = self.places.get_mut(&id) else { return };
+        let state = place.visit.state();
+        if let Some(recording) = state.recording {
+            self.by_recording.insert(recording, id);
+        }
+        let queued = self.queue.iter().position(|v| *v == id);
+        match (state.phase, queued) {
+            (VisitState::Waiting, None) => self.queue.push_back(id),
+            (VisitState::Waiting, Some(_)) | (_, None) => {}
+            (phase, Some(index)) => {
+                self.queue.remove(index);
+                if phase == VisitState::InCall {
+                    let since = state.queued_at.unwrap_or(now.wall);
+                    let waited = now.wall.0.saturating_sub(since.0).max(0);
+                    #[expect(clippy::cast_precision_loss, reason = "a histogram of seconds")]
+                    metrics::histogram!("vbranch_queue_wait_seconds").record(waited as f64 / 1e3);
+                }
+            }
+        }
+        if state.phase == VisitState::Closed && place.ended.is_none() {
+            place.ended = Some((now.mono, self.journal.position()));
+            // Its task ends when it has done what is queued.
+            place.worker = None;
+        }
+        self.queue_changed = true;
+    }
+
+    /// Shows a visit as it is now to whoever watches it.
+    pub fn show(&self, id: VisitId, stores: StoresView) {
+        let Some(place) = self.places.get(&id) else { return };
+        let views = self.project(&place.visit, stores);
+        place.views.send_if_modified(|shown| {
+            let changed = *shown != views;
+            if changed {
+                *shown = views;
+            }
+            changed
+        });
+    }
+
+    fn project(&self, visit: &Visit, stores: StoresView) -> Views {
+        let position = self.position(visit.id());
+        Views {
+            customer: Arc::new(visit.customer_view(&self.content.consents, position)),
+            staff: Arc::new(visit.staff_view(stores)),
+            owner: visit.state().staff.as_ref().map(|s| s.id),
+        }
+    }
+
+    fn position(&self, id: VisitId) -> Option<u32> {
+        let index = self.queue.iter().position(|v| *v == id)?;
+        u32::try_from(index + 1).ok()
+    }
+
+    /// The queue in order, then the calls.
+    pub fn queue_rows(&self) -> Vec<QueueRow> {
+        let waiting = self.queue.iter().filter_map(|id| self.places.get(id));
+        let in_call = self.places.values();
+        let in_call = in_call.filter(|p| p.visit.state().phase == VisitState::InCall);
+        waiting
+            .chain(in_call)
+            .map(|place| QueueRow {
+                entry: place.visit.queue_entry(self.position(place.visit.id())),
+                owner: place.visit.state().staff.as_ref().map(|s| s.id),
+            })
+            .collect()
+    }
+
+    /// Those who wait, in order.
+    pub fn waiting(&self) -> Vec<VisitId> {
+        self.queue.iter().copied().collect()
+    }
+
+    /// Visits that are not over.
+    pub fn live(&self) -> Vec<VisitId> {
+        let live = self.places.iter().filter(|(_, p)| p.ended.is_none());
+        live.map(|(id, _)| *id).collect()
+    }
+
+    /// The visit this staff member is in.
+    pub fn visit_of(&self, staff: UserId) -> Option<VisitId> {
+        let mut in_call =
+            self.places.values().filter(|p| p.visit.state().phase == VisitState::InCall);
+        let place = in_call
+            .find(|p| p.visit.state().staff.as_ref().is_some_and(|badge| badge.id == staff))?;
+        Some(place.visit.id())
+    }
+
+    /// What a link leads to.
+    pub fn resolve(&self, link: &TokenHash, now: UnixMillis) -> Link {
+        let place = self.by_token.get(link).and_then(|id| self.places.get(id));
+        match place {
+            Some(place) if place.visit.link_expired(now) => Link::Expired,
+            Some(place) => Link::Valid(place.visit.id()),
+            None => Link::Unknown,
+        }
+    }
+
+    /// Whose media this is.
+    pub fn party(&self, call: CallId, participant: ParticipantId) -> Option<(VisitId, Party)> {
+        let id = *self.by_call.get(&call)?;
+        let visit = &self.places.get(&id)?.visit;
+        let party = [Party::Customer, Party::Staff]
+            .into_iter()
+            .find(|party| visit.participant(*party) == participant)?;
+        Some((id, party))
+    }
+
+    /// Whose recording this is.
+    pub fn recorded(&self, recording: RecordingId) -> Option<VisitId> {
+        self.by_recording.get(&recording).copied()
+    }
+
+    /// Forgets visits that ended a while ago and are in the database.
+    pub fn forget(&mut self, now: Mono, durable: impl Fn(u64) -> bool) {
+        let over = |p: &Place| {
+            p.ended.is_some_and(|(at, position)| now.since(at) >= KEEP_CLOSED && durable(position))
+        };
+        let gone: Vec<VisitId> =
+            self.places.iter().filter(|(_, p)| over(p)).map(|(id, _)| *id).collect();
+        for id in gone {
+            let Some(place) = self.places.remove(&id) else { continue };
+            self.by_token.remove(&place.token);
+            self.by_call.remove(&place.visit.state().created.call);
+            if let Some(recording) = place.visit.state().recording {
+                self.by_recording.remove(&recording);
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Whatever is sent to a visit, in whatever order: the journey's gate holds.
+
+use proptest::prelude::*;
+use vbranch_domain::{
+    RecordingId, UserId,
+    kyc::{KycEvent, KycOutcome, KycVerdict},
+    recording::ArtifactRef,
+};
+
+use super::{
+    tests::{Story, at, badge, consent, journey},
+    *,
+};
+use crate::content::{Party, StepKind};
+
+const STEPS: [&str; 6] =
+    ["identity", "disclosure", "understanding", "document", "signature", "no-such-step"];
+const OUTCOMES: [StepOutcome; 6] = [
+    StepOutcome::Shown,
+    StepOutcome::Read,
+    StepOutcome::Yes,
+    StepOutcome::No,
+    StepOutcome::Captured,
+    StepOutcome::Signed,
+];
+
+/// A command whose ids are filled in when it is played.
+#[derive(Debug, Clone)]
+enum Move {
+    Plain(Command),
+    Durable { ours: bool },
+    Opened { ours: bool },
+    Accept { stranger: bool },
+    Step { who: u8, step: usize, what: u8, outcome: usize, artifact: bool },
+    Close { who: u8, outcome: Outcome },
+    Advance { secs: u64 },
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    let party = prop_oneof![Just(Party::Customer), Just(Party::Staff)];
+    let outcome = prop_oneof![
+        Just(Outcome::Completed),
+        Just(Outcome::Declined),
+        Just(Outcome::Abandoned),
+        Just(Outcome::Interrupted)
+    ];
+    let kyc = prop_oneof![Just(KycOutcome::Pass), Just(KycOutcome::Fail), Just(KycOutcome::Refer)];
+    prop_oneof![
+        2 => any::<bool>().prop_map(|face| Move::Plain(consent(true, face))),
+        1 => Just(Move::Plain(Command::Joining(Actor::Customer))),
+        3 => prop::bool::weighted(0.9).prop_map(|ours| Move::Opened { ours }),
+        3 => prop::bool::weighted(0.9).prop_map(|ours| Move::Durable { ours }),
+        6 => party.clone().prop_map(|p| Move::Plain(Command::Connected(p))),
+        1 => party.prop_map(|p| Move::Plain(Command::Disconnected(p))),
+        1 => any::<bool>().prop_map(|available| Move::Plain(Command::StartLiveness { available })),
+        1 => Just(Move::Plain(Command::SkipLiveness)),
+        1 => kyc.prop_map(|o| Move::Plain(Command::Kyc(KycEvent::Verdict(verdict(o))))),
+        3 => prop::bool::weighted(0.2).prop_map(|stranger| Move::Accept { stranger }),
+        40 => (0u8..3, 0usize..6, 0u8..4, 0usize..6, any::<bool>())
+            .prop_map(|(who, step, what, outcome, artifact)| {
+                Move::Step { who, step, what, outcome, artifact }
+            }),
+        1 => (0u8..3, outcome).prop_map(|(who, outcome)| Move::Close { who, outcome }),
+        1 => (0u64..40).prop_map(|secs| Move::Advance { secs }),
+    ]
+}
+
+/// The right thing to do next, so that random walks get to the end of a journey at times.
+fn helpful(story: &Story, pick: usize) -> Move {
+    let state = story.visit.state();
+    let reserved = story.visit.picture_name().is_some();
+    let next = state.steps.iter().position(|s| !matches!(s, StepProgress::Done(_)));
+    match (state.phase, next) {
+        (VisitState::Invited, _) => Move::Plain(consent(true, pick.is_multiple_of(2))),
+        (VisitState::Preparing, _) if state.recording.is_none() => Move::Opened { ours: true },
+        (VisitState::Preparing, _) => Move::Plain(Command::Connected(Party::Customer)),
+        (VisitState::Checking, _) => Move::Plain(Command::SkipLiveness),
+        (VisitState::Waiting, _) => Move::Accept { stranger: false },
+        (VisitState::InCall, _) if state.recording_state == RecordingState::Starting => {
+            Move::Durable { ours: true }
+        }
+        (VisitState::InCall, _) if !state.staff_connected => {
+            Move::Plain(Command::Connected(Party::Staff))
+        }
+        (VisitState::InCall, Some(step)) => {
+            let outcome = [0, 1, if pick.is_multiple_of(5) { 3 } else { 2 }, 4, 5][step];
+            let who = u8::from(matches!(step, 2 | 4)) ^ 1;
+            let open = state.steps[step] == StepProgress::Open;
+            let what = if !open {
+                0
+            } else if step >= 3 && !reserved {
+                1
+            } else {
+                3
+            };
+            let who = if what == 0 { 1 } else { who };
+            Move::Step { who, step, what, outcome, artifact: step >= 3 }
+        }
+        _ => Move::Close { who: 1, outcome: Outcome::Completed },
+    }
+}
+
+fn verdict(outcome: KycOutcome) -> KycVerdict {
+    KycVerdict { outcome, reason: "x".into(), signals: vec![], models: vec![], frames: 0 }
+}
+
+fn command(story: &Story, stranger: UserId, m: Move) -> Command {
+    let actor = |who: u8| match who {
+        0 => Actor::Customer,
+        1 => Actor::Staff(story.staff),
+        _ => Actor::Staff(stranger),
+    };
+    let id = |ours: bool| if ours { story.recording } else { RecordingId::random() };
+    match m {
+        Move::Plain(command) => command,
+        Move::Durable { ours } => Command::RecordingDurable(id(ours)),
+        Move::Opened { ours } => Command::RecordingOpened(id(ours)),
+        Move::Accept { stranger: other } => {
+            Command::Accept(badge(if other { stranger } else { story.staff }))
+        }
+        Move::Step { who, step, what, outcome, artifact } => {
+            let (by, step, outcome) = (actor(who), STEPS[step].to_owned(), OUTCOMES[outcome]);
+            let artifact =
+                artifact.then(|| ArtifactRef { name: "a.png".into(), sha256: "0".into() });
+            match what {
+                0 => Command::OpenStep { by, step },
+                1 => Command::ReserveStep { by, step, kind: outcome.kind() },
+                2 => Command::ReleaseStep { step },
+                _ => Command::CompleteStep { by, step, outcome, artifact },
+            }
+        }
+        Move::Close { who, outcome } => Command::Close { by: actor(who), outcome },
+        Move::Advance { .. } => Command::Tick,
+    }
+}
+
+/// What an auditor would check, from the log alone.
+#[derive(Default)]
+struct Auditor {
+    consented: bool,
+    durable: bool,
+    failed: bool,
+    accepted: bool,
+    here: [bool; 2],
+    opened: Vec<String>,
+    done: Vec<String>,
+    said_no: bool,
+    closed: bool,
+}
+
+impl Auditor {
+    fn read(&mut self, event: &VisitEvent) {
+        let journey = journey();
+        assert!(!self.closed, "{event:?} after the end");
+        match event {
+            VisitEvent::Consented(c) => self.consented = c.recording,
+            VisitEvent::RecordingDurable => self.durable = true,
+            VisitEvent::RecordingFailed => self.failed = true,
+            VisitEvent::Accepted { .. } => self.accepted = true,
+            VisitEvent::Connected { party } => self.here[*party as usize] = true,
+            VisitEvent::Disconnected { party } => self.here[*party as usize] = false,
+            VisitEvent::StepOpened { step } => {
+                self.evidence();
+                let expected = &journey.steps[self.done.len()];
+                assert_eq!(*step, expected.id, "opened out of order");
+                assert_eq!(self.opened.len(), self.done.len(), "opened with another one open");
+                assert!(!self.said_no, "went on after a no");
+                self.opened.push(step.clone());
+            }
+            VisitEvent::StepCompleted { step, by, outcome, artifact } => {
+                self.evidence();
+                let expected = &journey.steps[self.done.len()];
+                assert_eq!(self.opened.last(), Some(step), "completed without being open");
+                assert_eq!(*step, expected.id, "completed out of order");
+                assert_eq!(*by, expected.kind.by(), "completed by the wrong party");
+                assert_eq!(outcome.kind(), expected.kind, "completed with something else");
+                let needs = matches!(expected.kind, StepKind::Document | StepKind::Signature);
+                assert!(!needs || artifact.is_some(), "completed without its picture");
+                self.said_no |= *outcome == StepOutcome::No;
+                self.done.push(step.clone());
+            }
+            VisitEvent::Closed { outcome } => {
+                self.closed = true;
+                if *outcome == Outcome::Completed {
+                    assert_eq!(self.done.len(), journey.steps.len(), "completed with open steps");
+                    assert!(!self.said_no, "completed after a no");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn evidence(&self) {
+        assert!(self.consented && self.accepted, "a step outside a call");
+        assert!(self.durable && !self.failed, "a step that is not on the recording");
+        assert!(self.here == [true, true], "a step with a party away");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_gate_holds_whatever_is_sent(
+        walk in prop::collection::vec((prop::bool::weighted(0.6), any::<u8>(), moves()), 1..80),
+    ) {
+        let mut story = Story::new();
+        let stranger = UserId::random();
+        let mut log = Vec::new();
+        let mut auditor = Auditor::default();
+        let mut secs = 0;
+        for effect in &story.log {
+            if let Effect::Append(recorded) = effect { log.push(recorded.clone()); }
+        }
+        for (help, pick, random) in walk {
+            let next = if help { helpful(&story, pick.into()) } else { random };
+            if let Move::Advance { secs: more } = next { secs += more; }
+            story.now = at(secs);
+            let before = story.visit.state().clone();
+            let command = command(&story, stranger, next);
+            match story.visit.handle(command, story.now) {
+                Err(_) => prop_assert_eq!(&before, story.visit.state(), "a refusal changed something"),
+                Ok(effects) => for effect in effects {
+                    if let Effect::Append(recorded) = effect {
+                        auditor.read(&recorded.event);
+                        log.push(recorded);
+                    }
+                }
+            }
+        }
+        let seqs: Vec<u64> = log.iter().map(|r| r.seq).collect();
+        prop_assert_eq!(seqs, (0..log.len() as u64).collect::<Vec<_>>());
+        let kept: Vec<Recorded> = log.iter()
+            .map(|r| serde_json::from_str(&serde_json::to_string(r).unwrap()).unwrap())
+            .collect();
+        let again = Visit::rebuild(story.visit.id(), journey(), Limits::default(), &kept).unwrap();
+        prop_assert_eq!(again.state(), story.visit.state(), "events do not add up to the state");
+    }
+}

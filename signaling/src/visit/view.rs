@@ -1,0 +1,431 @@
+//! What each side may see of a visit: the shapes of `docs/protocol.md`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vbranch_domain::{
+    UnixMillis, VisitId,
+    kyc::{Advice, Challenge, KycVerdict},
+};
+
+use super::{
+    Outcome, StepOutcome, Visit,
+    state::{LivenessStatus, RecordingState, StepProgress, VisitState},
+};
+use crate::content::{ConsentTexts, Party, StepDef, StepKind, Text};
+
+/// What the customer sees.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct CustomerView {
+    /// The visit.
+    pub visit: VisitId,
+    /// Short, spoken aloud, e.g. `A-0042`.
+    pub number: String,
+    /// Where in its course it is.
+    pub state: VisitState,
+    /// What it is about.
+    pub product: ProductView,
+    /// What was asked and decided.
+    pub consents: ConsentsView,
+    /// Own connection, and the staff member's.
+    pub media: MediaView,
+    /// Null where face processing was declined.
+    pub liveness: Option<LivenessView>,
+    /// Null when not waiting.
+    pub queue: Option<QueuePlace>,
+    /// Null until somebody has accepted.
+    pub staff: Option<StaffCard>,
+    /// How far the recording is.
+    pub recording: RecordingState,
+    /// Empty before the call.
+    pub steps: Vec<StepView>,
+    /// Null until it is over.
+    pub outcome: Option<Outcome>,
+}
+
+/// A product's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProductView {
+    /// e.g. `demo-loan`.
+    pub id: String,
+    /// Its name.
+    pub name: Text,
+}
+
+/// The consents of a visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ConsentsView {
+    /// The texts in force.
+    pub texts: Vec<ConsentText>,
+    /// Null until decided.
+    pub recording: Option<bool>,
+    /// Null until decided; false after a withdrawal.
+    pub face: Option<bool>,
+}
+
+/// One text to consent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ConsentText {
+    /// `recording` or `face`.
+    pub subject: ConsentSubject,
+    /// Say it back when deciding.
+    pub version: String,
+    /// The text.
+    pub text: Text,
+}
+
+/// What a consent is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentSubject {
+    /// Being recorded.
+    Recording,
+    /// Face processing.
+    Face,
+}
+
+/// Media connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MediaView {
+    /// The viewer's own.
+    pub connected: bool,
+    /// The other party's.
+    pub peer_connected: bool,
+}
+
+/// The liveness check as the customer sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LivenessView {
+    /// How far it is.
+    pub status: LivenessStatus,
+    /// Checks begun so far.
+    pub attempt: u32,
+    /// Checks that can still be begun.
+    pub attempts_left: u32,
+    /// What to do now.
+    pub challenge: Option<ChallengeView>,
+    /// What would make the picture usable.
+    pub advice: Option<Advice>,
+}
+
+/// What the customer is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ChallengeView {
+    /// The action.
+    pub kind: Challenge,
+    /// From 0.
+    pub index: u32,
+    /// How many in all.
+    pub of: u32,
+}
+
+/// A place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QueuePlace {
+    /// From 1.
+    pub position: u32,
+    /// How many come before.
+    pub ahead: u32,
+}
+
+/// Who serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StaffCard {
+    /// Name.
+    pub display_name: String,
+    /// Position.
+    pub title: String,
+    /// Staff number.
+    pub staff_no: String,
+}
+
+/// A step of the journey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StepView {
+    /// Unique within the journey.
+    pub id: String,
+    /// What is done in it.
+    pub kind: StepKind,
+    /// A short name.
+    pub title: Text,
+    /// What is read out, asked, or signed. Null for a customer while the step is locked.
+    pub text: Option<Text>,
+    /// Who completes it.
+    pub by: Party,
+    /// How far it is.
+    pub state: StepState,
+    /// What came of it.
+    pub outcome: Option<StepOutcome>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Not reached.
+    Locked,
+    /// Being done.
+    Open,
+    /// Done.
+    Done,
+}
+
+/// A line of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QueueEntry {
+    /// The visit.
+    pub visit: VisitId,
+    /// Short, spoken aloud.
+    pub number: String,
+    /// What it is about.
+    pub product: ProductView,
+    /// Where in its course it is.
+    pub state: VisitState,
+    /// Since when.
+    pub waiting_since: UnixMillis,
+    /// From 1; null for the visit one is in.
+    pub position: Option<u32>,
+    /// How the check went.
+    pub liveness: StaffLiveness,
+    /// Whether the viewer has accepted it.
+    pub mine: bool,
+}
+
+/// The liveness check as staff see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StaffLiveness {
+    /// None begun.
+    NotStarted,
+    /// One is running.
+    Running,
+    /// A live person was seen.
+    Passed,
+    /// Failed: identify the customer with care.
+    Failed,
+    /// Could not be made: staff identify the customer.
+    Referred,
+    /// No consent to face processing: staff identify the customer.
+    Declined,
+}
+
+/// What the staff member sees of the visit they accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct StaffView {
+    /// The visit.
+    pub visit: VisitId,
+    /// Short, spoken aloud.
+    pub number: String,
+    /// Where in its course it is.
+    pub state: VisitState,
+    /// What it is about.
+    pub product: ProductView,
+    /// How the check went.
+    pub liveness: StaffLivenessView,
+    /// Own connection, and the customer's.
+    pub media: MediaView,
+    /// How the recording is.
+    pub recording: StaffRecording,
+    /// The journey.
+    pub steps: Vec<StepView>,
+    /// What went wrong.
+    pub alarms: Vec<AlarmView>,
+    /// Null until it is over.
+    pub outcome: Option<Outcome>,
+    /// When it was accepted.
+    pub started: Option<UnixMillis>,
+}
+
+/// The liveness check with its verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct StaffLivenessView {
+    /// How it went.
+    pub status: StaffLiveness,
+    /// The last verdict.
+    pub verdict: Option<KycVerdict>,
+}
+
+/// The recording as staff see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StaffRecording {
+    /// How far it is.
+    pub state: RecordingState,
+    /// Each store.
+    pub stores: StoresView,
+}
+
+/// Both stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StoresView {
+    /// The first.
+    pub a: StoreState,
+    /// The second.
+    pub b: StoreState,
+}
+
+/// Whether a store takes writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreState {
+    /// It does.
+    Ok,
+    /// It does not; the other carries on.
+    Degraded,
+}
+
+impl From<bool> for StoreState {
+    fn from(ok: bool) -> Self {
+        if ok { Self::Ok } else { Self::Degraded }
+    }
+}
+
+/// Something staff must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AlarmView {
+    /// A stable word: `store_degraded`, `recording_failed`, `media_gap`, `customer_lost`,
+    /// `staff_lost`.
+    pub code: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+impl Visit {
+    /// What the customer sees. `position` counts from 1.
+    #[must_use]
+    pub fn customer_view(&self, texts: &ConsentTexts, position: Option<u32>) -> CustomerView {
+        let s = &self.state;
+        CustomerView {
+            visit: self.id,
+            number: s.created.number.clone(),
+            state: s.phase,
+            product: self.product_view(),
+            consents: ConsentsView {
+                texts: consent_texts(texts),
+                recording: s.consent.as_ref().map(|c| c.recording),
+                face: s.face,
+            },
+            media: self.media_view(Party::Customer),
+            liveness: self.liveness_view(),
+            queue: position
+                .map(|position| QueuePlace { position, ahead: position.saturating_sub(1) }),
+            staff: s.staff.as_ref().map(|staff| StaffCard {
+                display_name: staff.display_name.clone(),
+                title: staff.title.clone(),
+                staff_no: staff.staff_no.clone(),
+            }),
+            recording: s.recording_state,
+            steps: if s.staff.is_some() { self.steps_view(false) } else { Vec::new() },
+            outcome: s.outcome,
+        }
+    }
+
+    /// What the staff member sees who accepted it.
+    #[must_use]
+    pub fn staff_view(&self, stores: StoresView) -> StaffView {
+        let s = &self.state;
+        StaffView {
+            visit: self.id,
+            number: s.created.number.clone(),
+            state: s.phase,
+            product: self.product_view(),
+            liveness: StaffLivenessView {
+                status: self.staff_liveness(),
+                verdict: s.verdict.clone(),
+            },
+            media: self.media_view(Party::Staff),
+            recording: StaffRecording { state: s.recording_state, stores },
+            steps: self.steps_view(true),
+            alarms: s
+                .alarms
+                .iter()
+                .map(|(code, at)| AlarmView { code: code.clone(), at: *at })
+                .collect(),
+            outcome: s.outcome,
+            started: s.accepted_at,
+        }
+    }
+
+    /// The line in the queue; `mine` is for the caller to decide per viewer.
+    #[must_use]
+    pub fn queue_entry(&self, position: Option<u32>) -> QueueEntry {
+        QueueEntry {
+            visit: self.id,
+            number: self.state.created.number.clone(),
+            product: self.product_view(),
+            state: self.state.phase,
+            waiting_since: self.state.queued_at.unwrap_or(self.state.created_at),
+            position,
+            liveness: self.staff_liveness(),
+            mine: false,
+        }
+    }
+
+    fn product_view(&self) -> ProductView {
+        let product = &self.journey.product;
+        ProductView { id: product.id.clone(), name: product.name.clone() }
+    }
+
+    const fn media_view(&self, own: Party) -> MediaView {
+        let (customer, staff) = (self.state.customer_connected, self.state.staff_connected);
+        match own {
+            Party::Customer => MediaView { connected: customer, peer_connected: staff },
+            Party::Staff => MediaView { connected: staff, peer_connected: customer },
+        }
+    }
+
+    fn liveness_view(&self) -> Option<LivenessView> {
+        (self.state.face != Some(false)).then(|| LivenessView {
+            status: self.state.liveness,
+            attempt: self.state.attempt,
+            attempts_left: self.attempts_left(),
+            challenge: self.live.challenge,
+            advice: self.live.advice,
+        })
+    }
+
+    fn staff_liveness(&self) -> StaffLiveness {
+        match (self.state.face, self.state.liveness) {
+            (Some(false), _) => StaffLiveness::Declined,
+            // Cut short for the last time: there will be no verdict.
+            (_, LivenessStatus::NotStarted) if self.attempts_left() == 0 => StaffLiveness::Failed,
+            (_, LivenessStatus::NotStarted) => StaffLiveness::NotStarted,
+            (_, LivenessStatus::Running) => StaffLiveness::Running,
+            (_, LivenessStatus::Passed) => StaffLiveness::Passed,
+            (_, LivenessStatus::Failed) => StaffLiveness::Failed,
+            (_, LivenessStatus::Referred) => StaffLiveness::Referred,
+        }
+    }
+
+    fn steps_view(&self, show_locked: bool) -> Vec<StepView> {
+        let pairs = self.journey.steps.iter().zip(&self.state.steps);
+        pairs.map(|(def, progress)| step_view(def, *progress, show_locked)).collect()
+    }
+}
+
+fn step_view(def: &StepDef, progress: StepProgress, show_locked: bool) -> StepView {
+    let (state, outcome) = match progress {
+        StepProgress::Locked => (StepState::Locked, None),
+        StepProgress::Open => (StepState::Open, None),
+        StepProgress::Done(outcome) => (StepState::Done, Some(outcome)),
+    };
+    let show = show_locked || state != StepState::Locked;
+    StepView {
+        id: def.id.clone(),
+        kind: def.kind,
+        title: def.title.clone(),
+        text: show.then(|| def.text.clone()),
+        by: def.kind.by(),
+        state,
+        outcome,
+    }
+}
+
+fn consent_texts(texts: &ConsentTexts) -> Vec<ConsentText> {
+    let both = [(ConsentSubject::Recording, &texts.recording), (ConsentSubject::Face, &texts.face)];
+    both.into_iter()
+        .map(|(subject, text)| ConsentText {
+            subject,
+            version: texts.version.clone(),
+            text: text.clone(),
+        })
+        .collect()
+}
