@@ -99,9 +99,7 @@ function customer({ path, token, body }: Asked): Answer {
   if (path.endsWith("/media")) return problem(503, "unavailable");
   if (path.endsWith("/consents")) {
     return ok(
-      body.recording === true
-        ? views.customers.preparing
-        : views.customers["closed-declined"],
+      body.recording === true ? views.customers.preparing : views.customers["closed-declined"],
     );
   }
   if (path.endsWith("/leave")) return ok(views.customers["closed-declined"]);
@@ -116,7 +114,8 @@ function staff({ method, path, body }: Asked): Answer {
   }
   const visit = path.split("/")[2] ?? "";
   if (path.endsWith("/media")) return problem(503, "unavailable");
-  if (path.endsWith("/accept")) opened = { done: 1, open: true };
+  // The third customer of the queue is further along: a document is to be shown.
+  if (path.endsWith("/accept")) opened = { done: visit.endsWith("3") ? 3 : 1, open: true };
   if (path.endsWith("/open")) opened = { ...opened, open: true };
   if (path.endsWith("/complete")) opened = { done: opened.done + 1, open: false };
   if (path.endsWith("/close")) {

@@ -186,20 +186,11 @@ await shot("12-document", "/staff", {
   wait: 1500,
   fixed: true,
   act: async (page) => {
-    await accept(page);
-    await page.waitForTimeout(1500);
-    await page.getByTestId("step-complete").click();
-    await page.getByTestId("step-open").click();
-    await fetch(`${BASE}/api/v1/visits/x/steps/x/complete`, { method: "POST", body: "{}" });
-    await page.waitForTimeout(300);
-    await page
-      .getByTestId("step-open")
-      .click({ timeout: 2000 })
-      .catch(() => undefined);
-    await page
-      .getByTestId("document-capture")
-      .click({ timeout: 2000 })
-      .catch(() => undefined);
+    await signIn("staff")(page);
+    await page.getByTestId("queue-accept").nth(2).click();
+    await page.waitForTimeout(3000);
+    await page.getByTestId("document-capture").click();
+    await page.getByTestId("document-preview").waitFor();
   },
 });
 await shot("12-closed", "/staff", {

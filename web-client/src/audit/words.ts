@@ -46,7 +46,7 @@ export function eventWords({ t, exists }: Words, event: TimelineEvent): string {
 }
 
 function stepName(known: (key: string, otherwise: string) => string, step: string): string {
-  return known(`step.kind.${step}`, step);
+  return known(`audit.event.stepNames.${step}`, known(`step.kind.${step}`, step));
 }
 
 function verdictOf(event: TimelineEvent): "pass" | "fail" | "refer" {

@@ -14,8 +14,14 @@ const theme: ThemeConfig = {
     colorPrimary: "#14609f",
     colorInfo: "#14609f",
     colorSuccess: "#1a7a4c",
+    colorSuccessBg: "#e5f4ec",
+    colorSuccessBorder: "#a9d9c0",
     colorWarning: "#95590a",
+    colorWarningBg: "#fdf3e2",
+    colorWarningBorder: "#ecd3a6",
     colorError: "#b3261e",
+    colorErrorBg: "#fbeae9",
+    colorErrorBorder: "#eab8b4",
     colorTextBase: "#14263a",
     borderRadius: 10,
     controlHeight: 44,
@@ -45,7 +51,11 @@ export function Console({ title, actions, children }: Props) {
 export function ConsoleTheme({ children }: { children: ReactNode }) {
   const [language] = useLanguage();
   return (
-    <ConfigProvider theme={theme} locale={language === "en" ? enUS : zhCN}>
+    <ConfigProvider
+      theme={theme}
+      button={{ autoInsertSpace: false }}
+      locale={language === "en" ? enUS : zhCN}
+    >
       {children}
     </ConfigProvider>
   );

@@ -11,7 +11,7 @@ export function CustomerShell({ number, lost, children }: Props) {
   return (
     <div className="page customer">
       <header className="page-header">
-        <Brand sub={`${t("number")} ${number}`} />
+        <Brand sub={`${t("customer.number")} ${number}`} />
         <LangSwitch />
       </header>
       {lost && (

@@ -50,6 +50,7 @@ export function LivenessCheck({ visit, view }: { visit: CustomerVisit; view: Cus
         <Button
           block
           fill="none"
+          color="primary"
           disabled={busy}
           data-testid="liveness-skip"
           onClick={() => void skip()}

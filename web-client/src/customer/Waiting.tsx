@@ -51,7 +51,13 @@ function Leave({ visit }: { visit: CustomerVisit }) {
   const { busy, problem, run } = useAction();
   if (!asking) {
     return (
-      <Button block fill="none" data-testid="queue-leave" onClick={() => setAsking(true)}>
+      <Button
+        block
+        fill="none"
+        color="primary"
+        data-testid="queue-leave"
+        onClick={() => setAsking(true)}
+      >
         {t("customer.waiting.leave")}
       </Button>
     );

@@ -55,6 +55,7 @@ export const audit = {
     consent_granted: "Customer agrees to {{subject}}",
     consent_refused: "Customer declines {{subject}}",
     subject: { recording: "recording", face: "face processing" },
+    stepNames: { understanding: "Confirmation" },
     kyc_started: "Liveness check begins (attempt {{attempt}})",
     kyc_pass: "Liveness check passed",
     kyc_fail: "Liveness check failed",

@@ -54,6 +54,7 @@ export const audit = {
     consent_granted: "客户同意{{subject}}",
     consent_refused: "客户不同意{{subject}}",
     subject: { recording: "录音录像", face: "人脸信息处理" },
+    stepNames: { understanding: "客户确认" },
     kyc_started: "开始活体核实（第 {{attempt}} 次）",
     kyc_pass: "活体核实通过",
     kyc_fail: "活体核实未通过",

@@ -1,0 +1,2 @@
+/** Throws `no_webrtc`, `insecure_page` or `no_h264`. */
+export declare function requireSupport(): void;

@@ -1,0 +1,232 @@
+/** The shapes of docs/protocol.md, one to one. Nothing here is derived or renamed. */
+export type Language = "zh-CN" | "en";
+export type Text = Record<Language, string>;
+export type Role = "staff" | "supervisor" | "auditor" | "admin";
+export type User = {
+    id: string;
+    username: string;
+    display_name: string;
+    title: string;
+    staff_no: string;
+    role: Role;
+};
+export type Product = {
+    id: string;
+    name: Text;
+};
+export type Info = {
+    version: string;
+    demo: boolean;
+    bank_name: Text;
+    products: Product[];
+};
+export type VisitState = "invited" | "preparing" | "checking" | "waiting" | "in_call" | "closed";
+export type Outcome = "completed" | "declined" | "abandoned" | "interrupted";
+export type ClosingOutcome = Exclude<Outcome, "interrupted">;
+export type RecordingPhase = "off" | "starting" | "on" | "failed";
+export type StoreHealth = "ok" | "degraded";
+export type ConsentText = {
+    subject: "recording" | "face";
+    version: string;
+    text: Text;
+};
+export type LivenessStatus = "not_started" | "running" | "passed" | "failed" | "referred";
+export type ChallengeKind = "blink" | "turn_left" | "turn_right";
+export type Advice = "no_face" | "several_faces" | "come_closer" | "center_face" | "more_light" | "look_straight" | "good";
+export type Liveness = {
+    status: LivenessStatus;
+    attempt: number;
+    attempts_left: number;
+    /** `index` counts from 0. */
+    challenge: {
+        kind: ChallengeKind;
+        index: number;
+        of: number;
+    } | null;
+    advice: Advice | null;
+};
+export type StepKind = "identity" | "disclosure" | "question" | "document" | "signature";
+export type StepOutcome = "shown" | "read" | "yes" | "no" | "captured" | "signed";
+export type Step = {
+    id: string;
+    kind: StepKind;
+    title: Text;
+    text: Text | null;
+    by: "staff" | "customer";
+    state: "locked" | "open" | "done";
+    outcome: StepOutcome | null;
+};
+export type StepInput = {
+    type: "identity";
+} | {
+    type: "disclosure";
+} | {
+    type: "question";
+    answer: "yes" | "no";
+} | {
+    type: "document";
+    image_png: string;
+} | {
+    type: "signature";
+    image_png: string;
+};
+export type StaffCard = {
+    display_name: string;
+    title: string;
+    staff_no: string;
+};
+/** `connected`: the viewer's own media; `peer_connected`: the other party's. */
+export type MediaState = {
+    connected: boolean;
+    peer_connected: boolean;
+};
+export type CustomerView = {
+    visit: string;
+    number: string;
+    state: VisitState;
+    product: Product;
+    consents: {
+        texts: ConsentText[];
+        recording: boolean | null;
+        face: boolean | null;
+    };
+    media: MediaState;
+    liveness: Liveness | null;
+    queue: {
+        position: number;
+        ahead: number;
+    } | null;
+    staff: StaffCard | null;
+    recording: RecordingPhase;
+    steps: Step[];
+    outcome: Outcome | null;
+};
+export type QueueEntry = {
+    visit: string;
+    number: string;
+    product: Product;
+    state: VisitState;
+    waiting_since: number;
+    position: number | null;
+    liveness: LivenessStatus | "declined";
+    mine: boolean;
+};
+export type KycSignal = {
+    name: string;
+    score: number;
+    threshold: number;
+    passed: boolean;
+};
+export type KycVerdict = {
+    outcome: "pass" | "fail" | "refer";
+    reason: string;
+    signals: KycSignal[];
+    models: {
+        name: string;
+        sha256: string;
+    }[];
+    frames: number;
+};
+export type StaffView = {
+    visit: string;
+    number: string;
+    state: VisitState;
+    product: Product;
+    liveness: {
+        status: LivenessStatus | "declined";
+        verdict: KycVerdict | null;
+    };
+    media: MediaState;
+    recording: {
+        state: RecordingPhase;
+        stores: {
+            a: StoreHealth;
+            b: StoreHealth;
+        };
+    };
+    steps: Step[];
+    alarms: {
+        code: string;
+        at: number;
+    }[];
+    outcome: Outcome | null;
+    started: number | null;
+};
+export type NewVisit = {
+    visit: string;
+    token: string;
+    url: string;
+    expires: number;
+};
+export type RecordingSummary = {
+    recording: string;
+    visit: string;
+    started: number;
+    duration_ms: number;
+    state: "sealed" | "recovered";
+    gap_ms: number;
+};
+export type RecordingRow = RecordingSummary & {
+    number: string | null;
+};
+export type ReplayTrack = {
+    participant: string;
+    role: "customer" | "staff";
+    start_ms: number;
+    duration_ms: number;
+};
+export type TimelineEvent = {
+    offset_ms: number;
+    type: string;
+} & Record<string, unknown>;
+export type ReplayGap = {
+    offset_ms: number;
+    duration_ms: number;
+    participant: string;
+    kind: "audio" | "video";
+    cause: string;
+};
+export type Replay = {
+    replay: string;
+    viewer: string;
+    view: {
+        summary: RecordingSummary;
+        tracks: ReplayTrack[];
+        timeline: TimelineEvent[];
+        gaps: ReplayGap[];
+    };
+};
+export type AuditEntry = {
+    at: number;
+    actor: string;
+    action: string;
+    recording: string | null;
+    reason: string | null;
+};
+export type ClientMessage = {
+    type: "hello";
+    token?: string;
+} | {
+    type: "watch";
+    visit: string;
+} | {
+    type: "ping";
+};
+export type ServerMessage = {
+    type: "customer_visit";
+    visit: CustomerView;
+} | {
+    type: "staff_visit";
+    visit: StaffView;
+} | {
+    type: "queue";
+    visits: QueueEntry[];
+} | {
+    type: "error";
+    code: string;
+    detail: string;
+} | {
+    type: "pong";
+};
+/** 1 MiB of body for a request with a picture; base64 adds a third, JSON a little. */
+export declare const MAX_PICTURE_BYTES: number;

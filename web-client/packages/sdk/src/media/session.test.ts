@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { Problem } from "../problem";
+import { MediaSession, type MediaSessionState } from "./session";
+
+/** Only what the session touches of a peer connection. */
+class FakeConnection {
+  static made: FakeConnection[] = [];
+  connectionState = "new";
+  signalingState = "stable";
+  localDescription: { sdp: string } | null = null;
+  ontrack: unknown = null;
+  onconnectionstatechange: (() => void) | null = null;
+  constructor() {
+    FakeConnection.made.push(this);
+  }
+  addTransceiver = () => ({});
+  setLocalDescription = () => {
+    this.localDescription = { sdp: "offer" };
+    return Promise.resolve();
+  };
+  setRemoteDescription = () => Promise.resolve();
+  close = () => void (this.signalingState = "closed");
+  become(state: string) {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const last = () => {
+  const connection = FakeConnection.made.at(-1);
+  if (connection === undefined) throw new Error("no connection was made");
+  return connection;
+};
+
+function setUp(negotiate: (offer: string) => Promise<string> = () => Promise.resolve("answer")) {
+  const track = { kind: "audio", enabled: true };
+  const stream = {
+    getTracks: () => [track],
+    getAudioTracks: () => [track],
+    getVideoTracks: () => [],
+  } as unknown as MediaStream;
+  const states: MediaSessionState[] = [];
+  const session = new MediaSession({
+    stream,
+    negotiate,
+    onChange: (state) => states.push(state),
+    backoff: { next: () => 100, reset: () => undefined },
+  });
+  return { session, states, track };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeConnection.made = [];
+  vi.stubGlobal("RTCPeerConnection", FakeConnection);
+  vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
+  vi.stubGlobal(
+    "MediaStream",
+    class {
+      readonly id = "remote";
+    },
+  );
+  vi.stubGlobal("addEventListener", () => undefined);
+  vi.stubGlobal("removeEventListener", () => undefined);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("a media session", () => {
+  it("joins with one offer and is connected", async () => {
+    const { session } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    expect(session.current.status).toBe("connected");
+    expect(FakeConnection.made).toHaveLength(1);
+  });
+
+  it("joins again by itself when the connection fails", async () => {
+    const { session } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("failed");
+    expect(session.current.status).toBe("reconnecting");
+    await vi.advanceTimersByTimeAsync(100);
+    expect(FakeConnection.made).toHaveLength(2);
+    last().become("connected");
+    expect(session.current.status).toBe("connected");
+  });
+
+  it("lets a short loss heal and replaces a long one", async () => {
+    const { session } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(1000);
+    last().become("connected");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(FakeConnection.made).toHaveLength(1);
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(FakeConnection.made).toHaveLength(2);
+    expect(session.current.status).not.toBe("connected");
+  });
+
+  it("keeps trying while the server is away", async () => {
+    let tries = 0;
+    const { session } = setUp(() => {
+      tries += 1;
+      return tries < 3
+        ? Promise.reject(new Problem("network", 0, "down"))
+        : Promise.resolve("answer");
+    });
+    session.start();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(tries).toBe(3);
+    last().become("connected");
+    expect(session.current.problem).toBeNull();
+  });
+
+  it("stops at a refusal, says why, and tries again only when asked", async () => {
+    const { session } = setUp(() => Promise.reject(new Problem("codec_not_agreed", 422, "")));
+    session.start();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(session.current).toMatchObject({
+      status: "failed",
+      problem: { code: "codec_not_agreed" },
+    });
+    expect(FakeConnection.made).toHaveLength(1);
+    session.retry();
+    await settle();
+    expect(FakeConnection.made).toHaveLength(2);
+  });
+
+  it("gives up on an answer that never connects", async () => {
+    const { session } = setUp();
+    session.start();
+    await vi.advanceTimersByTimeAsync(8_200);
+    expect(FakeConnection.made).toHaveLength(2);
+    expect(session.current.status).toBe("reconnecting");
+  });
+
+  it("believes the server that it was lost, but not a snapshot from before it joined", async () => {
+    const { session } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    session.serverLostUs();
+    expect(FakeConnection.made).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(4_000);
+    session.serverLostUs();
+    await settle();
+    expect(FakeConnection.made).toHaveLength(2);
+  });
+
+  it("mutes without losing the connection and is silent once stopped", async () => {
+    const { session, states, track } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    session.setMicrophone(false);
+    expect(track.enabled).toBe(false);
+    expect(session.current.microphone).toBe(false);
+    session.stop();
+    const told = states.length;
+    last().become("failed");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(states).toHaveLength(told);
+  });
+});
