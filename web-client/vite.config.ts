@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-import { fixture } from "./dev/fixture";
+import { fixture } from "./dev/fixture.ts";
 
 const server = process.env.VBRANCH_DEV_SERVER ?? "http://localhost:8080";
 

@@ -1,6 +1,6 @@
 /** The requests of docs/protocol.md, by who may make them. */
-import { type HttpOptions } from "./http";
-import type { AuditEntry, ClosingOutcome, CustomerView, Info, NewVisit, QueueEntry, RecordingRow, Replay, StaffView, StepInput, User } from "./protocol";
+import { type HttpOptions } from "./http.js";
+import type { AuditEntry, ClosingOutcome, CustomerView, Info, NewVisit, QueueEntry, RecordingRow, Replay, StaffView, StepInput, User } from "./protocol.js";
 /** Posts an SDP offer and resolves to the server's answer. */
 export type Negotiate = (offer: string) => Promise<string>;
 type Where = Pick<HttpOptions, "baseUrl" | "fetch">;

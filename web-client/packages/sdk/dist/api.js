@@ -1,5 +1,5 @@
 /** The requests of docs/protocol.md, by who may make them. */
-import { http } from "./http";
+import { http } from "./http.js";
 /** What needs no sign-in, and signing in itself. */
 export class PublicApi {
     http;

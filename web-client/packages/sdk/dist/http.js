@@ -1,5 +1,5 @@
 /** One JSON request. Every failure leaves as a `Problem`. */
-import { Problem, asProblem, problemFrom } from "./problem";
+import { Problem, asProblem, problemFrom } from "./problem.js";
 /** An answer that has not come by then is a failure a person should hear of. */
 const TIMEOUT_MS = 15_000;
 export function http(options = {}) {

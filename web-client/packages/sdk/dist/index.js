@@ -1,14 +1,14 @@
-export * from "./protocol";
-export { Problem, asProblem } from "./problem";
-export { backoff } from "./backoff";
-export { PublicApi, CustomerApi, StaffApi, AuditApi } from "./api";
-export { SnapshotClient, snapshotUrl, } from "./snapshots";
-export { openCapture, closeCapture } from "./media/capture";
-export { branchVideoCodecs } from "./media/codecs";
-export { requireSupport } from "./media/support";
-export { watchLevel } from "./media/level";
-export { MediaSession, } from "./media/session";
-export { summarize } from "./media/stats";
-export { replayClock, MIN_RATE, MAX_RATE } from "./replay/clock";
-export { planTrack, correct } from "./replay/sync";
+export * from "./protocol.js";
+export { Problem, asProblem } from "./problem.js";
+export { backoff } from "./backoff.js";
+export { PublicApi, CustomerApi, StaffApi, AuditApi } from "./api.js";
+export { SnapshotClient, snapshotUrl, } from "./snapshots.js";
+export { openCapture, closeCapture } from "./media/capture.js";
+export { branchVideoCodecs } from "./media/codecs.js";
+export { requireSupport } from "./media/support.js";
+export { watchLevel } from "./media/level.js";
+export { MediaSession, } from "./media/session.js";
+export { summarize } from "./media/stats.js";
+export { replayClock, MIN_RATE, MAX_RATE } from "./replay/clock.js";
+export { planTrack, correct } from "./replay/sync.js";
 //# sourceMappingURL=index.js.map

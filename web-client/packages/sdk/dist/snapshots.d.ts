@@ -3,8 +3,8 @@
  * comes back by itself. A client that missed something needs only the next snapshot, so there is
  * nothing to replay after a reconnect.
  */
-import { type Backoff } from "./backoff";
-import type { ServerMessage } from "./protocol";
+import { type Backoff } from "./backoff.js";
+import type { ServerMessage } from "./protocol.js";
 export type SnapshotHandlers = {
     onMessage: (message: ServerMessage) => void;
     /** `live`: snapshots are flowing. `waiting`: the connection is lost and will be tried again. */

@@ -3,7 +3,7 @@
  * comes back by itself. A client that missed something needs only the next snapshot, so there is
  * nothing to replay after a reconnect.
  */
-import { backoff } from "./backoff";
+import { backoff } from "./backoff.js";
 /** A proxy drops silent connections after 30 to 60 s, and a dead network shows by a missing pong. */
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 6_000;

@@ -1,5 +1,5 @@
 /** The requests of docs/protocol.md, by who may make them. */
-import { http, type Http, type HttpOptions } from "./http";
+import { http, type Http, type HttpOptions } from "./http.js";
 import type {
   AuditEntry,
   ClosingOutcome,
@@ -12,7 +12,7 @@ import type {
   StaffView,
   StepInput,
   User,
-} from "./protocol";
+} from "./protocol.js";
 
 /** Posts an SDP offer and resolves to the server's answer. */
 export type Negotiate = (offer: string) => Promise<string>;

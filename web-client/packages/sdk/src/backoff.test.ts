@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { backoff } from "./backoff";
+import { backoff } from "./backoff.js";
 
 it("waits longer each time, up to a limit, and begins anew after a success", () => {
   const delays = backoff({ first: 100, longest: 1000, random: () => 1 });

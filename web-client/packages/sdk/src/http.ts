@@ -1,5 +1,5 @@
 /** One JSON request. Every failure leaves as a `Problem`. */
-import { Problem, asProblem, problemFrom } from "./problem";
+import { Problem, asProblem, problemFrom } from "./problem.js";
 
 export type HttpOptions = {
   /** Where the server is; empty for the page's own origin. */

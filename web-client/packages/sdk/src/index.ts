@@ -1,24 +1,24 @@
-export * from "./protocol";
-export { Problem, asProblem } from "./problem";
-export { backoff, type Backoff, type BackoffOptions } from "./backoff";
-export { PublicApi, CustomerApi, StaffApi, AuditApi, type Negotiate } from "./api";
+export * from "./protocol.js";
+export { Problem, asProblem } from "./problem.js";
+export { backoff, type Backoff, type BackoffOptions } from "./backoff.js";
+export { PublicApi, CustomerApi, StaffApi, AuditApi, type Negotiate } from "./api.js";
 export {
   SnapshotClient,
   snapshotUrl,
   type SnapshotOptions,
   type SnapshotStatus,
   type SocketLike,
-} from "./snapshots";
-export { openCapture, closeCapture } from "./media/capture";
-export { branchVideoCodecs } from "./media/codecs";
-export { requireSupport } from "./media/support";
-export { watchLevel } from "./media/level";
+} from "./snapshots.js";
+export { openCapture, closeCapture } from "./media/capture.js";
+export { branchVideoCodecs } from "./media/codecs.js";
+export { requireSupport } from "./media/support.js";
+export { watchLevel } from "./media/level.js";
 export {
   MediaSession,
   type MediaSessionOptions,
   type MediaSessionState,
   type MediaStatus,
-} from "./media/session";
-export { summarize, type ConnectionSummary } from "./media/stats";
-export { replayClock, MIN_RATE, MAX_RATE, type ReplayClock } from "./replay/clock";
-export { planTrack, correct, type Correction, type TrackPlan } from "./replay/sync";
+} from "./media/session.js";
+export { summarize, type ConnectionSummary } from "./media/stats.js";
+export { replayClock, MIN_RATE, MAX_RATE, type ReplayClock } from "./replay/clock.js";
+export { planTrack, correct, type Correction, type TrackPlan } from "./replay/sync.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { CustomerApi, PublicApi } from "./api";
-import { Problem, asProblem, problemFrom } from "./problem";
+import { CustomerApi, PublicApi } from "./api.js";
+import { Problem, asProblem, problemFrom } from "./problem.js";
 
 const answer = (status: number, body: string) => new Response(body, { status });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { SnapshotClient, snapshotUrl, type SnapshotStatus, type SocketLike } from "./snapshots";
+import { SnapshotClient, snapshotUrl, type SnapshotStatus, type SocketLike } from "./snapshots.js";
 
 /** A socket that a test opens, feeds and breaks. */
 class FakeSocket {

@@ -3,8 +3,8 @@
  * comes back by itself. A client that missed something needs only the next snapshot, so there is
  * nothing to replay after a reconnect.
  */
-import { backoff, type Backoff } from "./backoff";
-import type { ClientMessage, ServerMessage } from "./protocol";
+import { backoff, type Backoff } from "./backoff.js";
+import type { ClientMessage, ServerMessage } from "./protocol.js";
 
 export type SnapshotHandlers = {
   onMessage: (message: ServerMessage) => void;

@@ -1,5 +1,5 @@
 /** Camera and microphone, with every way it fails told apart. */
-import { Problem } from "../problem";
+import { Problem } from "../problem.js";
 /** Opens both devices. Throws a `Problem` whose code says what the person can do about it. */
 export declare function openCapture(): Promise<MediaStream>;
 export declare function closeCapture(stream: MediaStream | null): void;

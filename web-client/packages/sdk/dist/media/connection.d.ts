@@ -1,5 +1,5 @@
 /** One peer connection from offer to end. Never renegotiated: a new attempt is a new connection. */
-import type { Negotiate } from "../api";
+import type { Negotiate } from "../api.js";
 export type ConnectionEvents = {
     onState: (state: RTCPeerConnectionState) => void;
     onRemote: (stream: MediaStream) => void;

@@ -1,5 +1,5 @@
-import { Problem } from "../problem";
-import { branchVideoCodecs } from "./codecs";
+import { Problem } from "../problem.js";
+import { branchVideoCodecs } from "./codecs.js";
 /** Enough for 720p with legible documents; the browser goes below it by itself on a thin line. */
 const VIDEO_MAX_BPS = 1_500_000;
 export function newConnection(stream, events) {

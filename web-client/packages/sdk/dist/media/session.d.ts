@@ -2,9 +2,9 @@
  * Being in a call and staying in it: joins, watches the connection, joins again by itself when it
  * fails or the network changes, and keeps microphone and camera as the person left them.
  */
-import type { Negotiate } from "../api";
-import { type Backoff } from "../backoff";
-import { Problem } from "../problem";
+import type { Negotiate } from "../api.js";
+import { type Backoff } from "../backoff.js";
+import { Problem } from "../problem.js";
 export type MediaStatus = "idle" | "joining" | "connected" | "reconnecting" | "failed" | "stopped";
 export type MediaSessionState = {
     status: MediaStatus;

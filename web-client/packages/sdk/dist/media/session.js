@@ -1,6 +1,6 @@
-import { backoff } from "../backoff";
-import { Problem, asProblem } from "../problem";
-import { discard, join, newConnection } from "./connection";
+import { backoff } from "../backoff.js";
+import { Problem, asProblem } from "../problem.js";
+import { discard, join, newConnection } from "./connection.js";
 /** A first connection takes a few round trips; after this long a new try is the better bet. */
 const CONNECT_WITHIN_MS = 8_000;
 /** Short losses heal by themselves; waiting longer would leave a person looking at a still. */

@@ -1,6 +1,6 @@
 /** Camera and microphone, with every way it fails told apart. */
-import { Problem } from "../problem";
-import { requireSupport } from "./support";
+import { Problem } from "../problem.js";
+import { requireSupport } from "./support.js";
 
 /** Recording rules ask for at least 480p at 15 fps; 720p at 25 keeps documents legible. */
 const VIDEO: MediaTrackConstraints = {

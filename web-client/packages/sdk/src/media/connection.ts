@@ -1,7 +1,7 @@
 /** One peer connection from offer to end. Never renegotiated: a new attempt is a new connection. */
-import type { Negotiate } from "../api";
-import { Problem } from "../problem";
-import { branchVideoCodecs } from "./codecs";
+import type { Negotiate } from "../api.js";
+import { Problem } from "../problem.js";
+import { branchVideoCodecs } from "./codecs.js";
 
 export type ConnectionEvents = {
   onState: (state: RTCPeerConnectionState) => void;

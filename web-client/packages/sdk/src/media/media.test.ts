@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { captureProblem } from "./capture";
-import { branchVideoCodecs } from "./codecs";
-import { levelOf } from "./level";
+import { captureProblem } from "./capture.js";
+import { branchVideoCodecs } from "./codecs.js";
+import { levelOf } from "./level.js";
 
 const h264 = (sdpFmtpLine: string) => ({ mimeType: "video/H264", sdpFmtpLine });
 const constrained = h264("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f");

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { Problem } from "../problem";
-import { MediaSession, type MediaSessionState } from "./session";
+import { Problem } from "../problem.js";
+import { MediaSession, type MediaSessionState } from "./session.js";
 
 /** Only what the session touches of a peer connection. */
 class FakeConnection {

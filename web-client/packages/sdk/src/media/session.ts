@@ -2,10 +2,10 @@
  * Being in a call and staying in it: joins, watches the connection, joins again by itself when it
  * fails or the network changes, and keeps microphone and camera as the person left them.
  */
-import type { Negotiate } from "../api";
-import { backoff, type Backoff } from "../backoff";
-import { Problem, asProblem } from "../problem";
-import { discard, join, newConnection } from "./connection";
+import type { Negotiate } from "../api.js";
+import { backoff, type Backoff } from "../backoff.js";
+import { Problem, asProblem } from "../problem.js";
+import { discard, join, newConnection } from "./connection.js";
 
 export type MediaStatus = "idle" | "joining" | "connected" | "reconnecting" | "failed" | "stopped";
 export type MediaSessionState = {

@@ -1,6 +1,6 @@
 /** Can this browser take part at all? Asked before the customer is asked for a camera. */
-import { Problem } from "../problem";
-import { branchVideoCodecs } from "./codecs";
+import { Problem } from "../problem.js";
+import { branchVideoCodecs } from "./codecs.js";
 
 /** Throws `no_webrtc`, `insecure_page` or `no_h264`. */
 export function requireSupport(): void {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { replayClock } from "./clock";
-import { correct, planTrack } from "./sync";
+import { replayClock } from "./clock.js";
+import { correct, planTrack } from "./sync.js";
 
 describe("the clock of a replay", () => {
   it("runs only while playing, at the chosen speed", () => {

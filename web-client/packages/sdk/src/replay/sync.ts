@@ -1,5 +1,5 @@
 /** Holding one track's player to the recording's clock. Pure: says what to do, does nothing. */
-import type { ReplayTrack } from "../protocol";
+import type { ReplayTrack } from "../protocol.js";
 
 export type TrackPlan =
   /** The participant's media does not cover this point. */
