@@ -285,12 +285,13 @@ impl Worker {
     fn tick(&mut self) {
         let now = self.shared.clock.mono();
         self.replicator.tick(now);
+        // Before the recordings: the alarm is raised before one store alone counts.
+        for change in self.replicator.take_changes() {
+            self.tell_change(change);
+        }
         let recordings: Vec<_> = self.slots.keys().copied().collect();
         for recording in recordings {
             self.tick_recording(recording, now);
-        }
-        for change in self.replicator.take_changes() {
-            self.tell_change(change);
         }
         if self.slots.values().all(|slot| matches!(slot.phase, Phase::Replicating)) {
             self.draining.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));

@@ -158,7 +158,10 @@ fn segments_that_did_not_reach_a_store_are_declared_lost() {
     let report = verify(&bundle, &rig.recorder.public_key(), None);
     assert!(report.ok, "{report:#?}");
     let playlist = rig.recorder.playlist(recording, call.customer).unwrap();
-    assert!(playlist.contains("segment-0.m4s") && !playlist.contains("segment-1.m4s"), "{playlist}");
+    assert!(
+        playlist.contains("segment-0.m4s") && !playlist.contains("segment-1.m4s"),
+        "{playlist}"
+    );
     let gaps = rig.recorder.view(recording).unwrap().gaps;
     assert!(gaps.iter().any(|gap| gap.participant == call.customer && gap.cause == "crash"));
 }

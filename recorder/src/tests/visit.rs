@@ -41,7 +41,7 @@ fn a_call_is_recorded_sealed_listed_and_replayed() {
     rig.wait(|event| matches!(event, RecorderEvent::Sealed { .. }));
 
     let view = rig.recorder.view(recording).unwrap();
-    assert_eq!(rig.recorder.list(), [view.summary.clone()]);
+    assert_eq!(rig.recorder.list(), std::slice::from_ref(&view.summary));
     assert_eq!(view.summary.state, "sealed");
     assert!(view.summary.duration_ms.abs_diff(5_000) < 300, "{}", view.summary.duration_ms);
     let roles: Vec<_> = view.tracks.iter().map(|track| track.role.as_str()).collect();
@@ -52,7 +52,9 @@ fn a_call_is_recorded_sealed_listed_and_replayed() {
     let playlist = rig.recorder.playlist(recording, call.customer).unwrap();
     let mut film = rig.recorder.init_section(recording, call.customer, 0).unwrap().to_vec();
     assert!(playlist.contains("init-0.mp4"), "{playlist}");
-    for line in playlist.lines().filter_map(|line| line.strip_prefix("segment-")?.strip_suffix(".m4s")) {
+    for line in
+        playlist.lines().filter_map(|line| line.strip_prefix("segment-")?.strip_suffix(".m4s"))
+    {
         let sequence = line.parse().unwrap();
         film.extend_from_slice(&rig.recorder.segment(recording, call.customer, sequence).unwrap());
     }

@@ -17,7 +17,10 @@ use crate::{
     canonical,
     hash::Sha256,
     keys::{DataKey, EvidencePublicKey, WrappedKey},
-    log::{LogEntry, MAX_ENTRY, proof::LogProof},
+    log::{
+        LogEntry, MAX_ENTRY,
+        proof::{LogProof, ProofError},
+    },
     manifest::{MAX_MANIFEST, Manifest},
 };
 
@@ -213,25 +216,33 @@ fn log(
     };
     let names_it = match serde_json::from_slice(&entry) {
         Ok(LogEntry::Manifest { recording, sha256, .. }) => {
-            recording == manifest.recording && sha256 == manifest_sha256
+            recording == manifest.recording
+                && sha256 == manifest_sha256
+                && canonical::is_canonical(&entry)
         }
         _ => false,
     };
     let entry_result = if names_it { Ok(()) } else { Err("is not of this manifest".to_owned()) };
     report.judge("log", LOG_ENTRY, entry_result);
-    let proof = files
+    let checkpoint = files
         .read(LOG_PROOF, MAX_DOCUMENT)
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no log proof".to_owned()))
         .and_then(|text| {
-            let proof = LogProof::parse(&text, entry);
-            let checkpoint = proof.and_then(|proof| proof.verify(key));
-            checkpoint.map_err(|error| format!("proves nothing: {error}"))
-        })
-        .and_then(|checkpoint| {
-            let ours = checkpoint.origin == manifest.log.origin;
-            if ours { Ok(()) } else { Err("is of another log".to_owned()) }
+            let proof = LogProof::parse(&text, entry).map_err(|error| error.to_string());
+            proof.map(|proof| proof.verify(key))
         });
-    report.judge("log", LOG_PROOF, proof);
+    match checkpoint {
+        Ok(Ok(checkpoint)) if checkpoint.origin == manifest.log.origin => {
+            report.pass("log", LOG_PROOF);
+        }
+        Ok(Ok(_)) => report.fail("log", LOG_PROOF, "is of another log"),
+        // Either of the two may be the one that was changed.
+        Ok(Err(ProofError::NotIncluded)) => {
+            report.fail("log", format!("{LOG_ENTRY} with {LOG_PROOF}"), "is not on the log");
+        }
+        Ok(Err(error)) => report.fail("log", LOG_PROOF, format!("proves nothing: {error}")),
+        Err(why) => report.fail("log", LOG_PROOF, why),
+    }
 }
 
 fn wrapped_key(files: &Files, manifest: &Manifest, report: &mut Report) {

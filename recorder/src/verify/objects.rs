@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Report, files::Files};
 use crate::{
-    bundle::{ExportRecord, OBJECTS, media_plan},
+    bundle::{DATA_KEY, ExportRecord, OBJECTS, media_plan},
     hash::{Hasher, Sha256},
     keys::DataKey,
     manifest::{Manifest, Sealed, Track, artifact_context, init_context, segment_context},
-    seal::{SealKey, open},
+    seal::{SealError, SealKey, open},
     segment::InitHash,
     store::{MAX_OBJECT, ObjectName},
 };
@@ -132,10 +132,12 @@ pub(super) fn plaintext(
     report: &mut Report,
 ) {
     let recording = manifest.recording;
+    if is_wrong_key(files, manifest, key) {
+        report.fail("key", DATA_KEY, "is not the data key of this recording");
+        return report.skip("plaintext", "objects", "no data key that fits");
+    }
     for track in &manifest.tracks {
-        let Ok(key) = key.track(recording, track.participant) else {
-            return report.fail("plaintext", "data key", "cannot be used");
-        };
+        let Ok(key) = key.track(recording, track.participant) else { return };
         let mut good = 0u64;
         for init in &track.inits {
             let hash = init.object.plain_sha256;
@@ -168,6 +170,22 @@ pub(super) fn plaintext(
             same_media(files, manifest, key, &file.path, file.sha256),
         );
     }
+}
+
+/// Whether an init section that is just as sealed does not open.
+fn is_wrong_key(files: &Files, manifest: &Manifest, key: &DataKey) -> bool {
+    let recording = manifest.recording;
+    manifest.tracks.iter().any(|track| {
+        let Some(init) = track.inits.first() else { return false };
+        let hash = init.object.plain_sha256;
+        let context = init_context(recording, track.participant, hash);
+        let sealed = files.read(&init_path(track, hash), init.object.sealed_len.min(MAX_OBJECT));
+        let (Ok(sealed), Ok(key)) = (sealed, key.track(recording, track.participant)) else {
+            return false;
+        };
+        Sha256::of(&sealed) == init.object.sealed_sha256
+            && open(&key, &context, &sealed) == Err(SealError::Commitment)
+    })
 }
 
 fn count(path: &str, result: Result<Vec<u8>, String>, report: &mut Report) -> u64 {
