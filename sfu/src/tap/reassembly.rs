@@ -1,5 +1,7 @@
 //! One stream's way from RTP packets to frames: order, then access units.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use vbranch_domain::{
     EncodedFrame, Leg, MediaKind, Mono, Payload, RtpTime, TapItem, TrackId,
@@ -10,6 +12,10 @@ use super::{
     h264::AccessUnit,
     reorder::{Ordered, Reorder},
 };
+
+/// After a pause this long (camera off, a stalled sender) a player has given the picture up and
+/// shows nothing until a key frame. Shorter asks needlessly; longer leaves a replay black.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
 
 /// The parts of an RTP packet that reassembly needs.
 #[derive(Debug, Clone)]
@@ -29,6 +35,7 @@ pub(crate) struct Stream {
     reorder: Reorder<RtpPacket>,
     /// The extended timestamp seen last, for extending the next one.
     last_time: Option<RtpTime>,
+    last_frame_at: Option<Mono>,
     unit: Option<PartialUnit>,
     /// The unit being collected has a hole and must not be given out.
     damaged: bool,
@@ -56,6 +63,7 @@ impl Stream {
             leg,
             reorder: Reorder::default(),
             last_time: None,
+            last_frame_at: None,
             unit: None,
             damaged: false,
         }
@@ -141,6 +149,10 @@ impl Stream {
             return;
         }
         if let Some((nals, idr)) = unit.nals.finish() {
+            let last = self.last_frame_at.replace(unit.arrived);
+            if !idr && last.is_some_and(|last| unit.arrived.since(last) >= RESUME_AFTER) {
+                out.push(Output::KeyframeNeeded);
+            }
             out.push(self.frame(unit.timestamp, unit.arrived, idr, Payload::H264(nals)));
         }
     }
@@ -231,6 +243,18 @@ mod tests {
         assert_eq!(frames(&out), [(3000, false, 2)]);
         assert!(out.contains(&Output::KeyframeNeeded));
         assert!(out.iter().any(|o| matches!(o, Output::Item(TapItem::Lost { packets: 1, .. }))));
+    }
+
+    #[test]
+    fn a_picture_after_a_pause_is_followed_by_a_key_frame_request() {
+        let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
+        s.push(packet(1, 0, true, &[0x65, 1]), &mut out);
+        s.push(packet(2, 3000, true, &[0x41, 2]), &mut out);
+        assert!(!out.contains(&Output::KeyframeNeeded));
+        let mut late = packet(3, 99_000, true, &[0x41, 3]);
+        late.arrived = Mono::from_millis(1_500);
+        s.push(late, &mut out);
+        assert!(out.contains(&Output::KeyframeNeeded));
     }
 
     #[test]
