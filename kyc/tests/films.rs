@@ -111,14 +111,13 @@ fn the_camera_film_meets_every_challenge_in_any_order_from_any_start() {
     let made = Command::new(script).arg(&film).status().unwrap();
     assert!(made.success());
     let Some(seen) = observe(&film, 0.0, 60.0, 2) else { return };
-    let policy = LivenessPolicy { challenge_timeout_ms: 30_000, ..LivenessPolicy::default() };
+    let patient = LivenessPolicy { challenge_timeout_ms: 45_000, ..LivenessPolicy::default() };
     let mut longest = 0;
-    // From 12.5 down to 6 looks a second.
-    for every in 1..=2 {
+    // From 12.5 looks a second, as the server takes with time to spare, down to 4.
+    for (every, policy) in [(1, LivenessPolicy::default()), (2, patient.clone()), (3, patient)] {
         for start in (0..seen.len()).step_by(7) {
             for seed in 0..24 {
-                let took = check_loop(&seen, &policy, every, start, seed);
-                longest = longest.max(took);
+                longest = longest.max(check_loop(&seen, &policy, every, start, seed));
             }
         }
     }

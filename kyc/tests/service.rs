@@ -22,7 +22,7 @@ use std::{
 use bytes::Bytes;
 use support::{Log, STILL, TestClock, access_units, frame, models, models_dir};
 use vbranch_domain::{
-    Clock as _, Leg, Mono, ParticipantId, SystemClock, Tap as _, TapItem,
+    Leg, Mono, ParticipantId, SystemClock, Tap as _, TapItem,
     kyc::{Challenge, KycEvent, KycOutcome, KycVerdict},
 };
 use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy};
@@ -150,11 +150,6 @@ fn feed(make: impl Fn(usize) -> Vec<Bytes>) -> Option<(KycVerdict, u32)> {
         tap.push(TapItem::Frame(frame(customer, make(n), at)));
         thread::sleep(Duration::from_millis(1));
     }
-    // Nothing more comes; a moment later the time for video is over, and a look at it is due.
-    branch.clock.set(Mono::from_millis(3_600_000));
-    tap.push(TapItem::Overflow { packets: 1, at: branch.clock.mono() });
-    thread::sleep(Duration::from_millis(50));
-    tap.push(TapItem::Overflow { packets: 1, at: branch.clock.mono() });
     Some((wait_for_verdict(&log), asked.load(Ordering::SeqCst)))
 }
 
@@ -171,6 +166,20 @@ fn rubbish_instead_of_video_is_referred_and_key_frames_are_asked_for() {
         (KycOutcome::Refer, "undecodable_video")
     );
     assert!(asked > 1, "{asked}");
+}
+
+#[test]
+fn video_larger_than_is_decoded_is_referred() {
+    // A parameter set that asks for 4096x4096 pixels, and a slice.
+    let huge = |_| {
+        vec![
+            Bytes::from_static(&[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x00, 0x40, 0x00, 0x20, 0x19]),
+            Bytes::from_static(&[0x68, 0xce, 0x38, 0x80]),
+            Bytes::from_static(&[0x65, 0x88, 0x84, 0x21]),
+        ]
+    };
+    let Some((verdict, _)) = feed(huge) else { return };
+    assert_eq!((verdict.outcome, verdict.reason.as_str()), (KycOutcome::Refer, "video_too_large"));
 }
 
 #[test]

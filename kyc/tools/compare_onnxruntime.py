@@ -1,7 +1,7 @@
 """Compares the server's face readings with the same models run by onnxruntime and OpenCV.
 
-usage: vbranch kyc analyze CLIP --fps FPS --json > readings.jsonl     (FPS: the clip's own rate)
-       compare_onnxruntime.py MODELS-DIR CARRIED-MODELS-DIR CLIP readings.jsonl
+usage: vbranch kyc analyze CLIP --fps FPS --json > readings.json     (FPS: the clip's own rate)
+       compare_onnxruntime.py MODELS-DIR CARRIED-MODELS-DIR CLIP readings.json
 
 Needs opencv-python-headless, onnxruntime and numpy. OpenCV detects on every frame at full size,
 the server detects once a second at 320 pixels and follows the mesh in between; the differences
@@ -52,8 +52,8 @@ def main():
     mesher = session(f"{carried}/face_landmarks.onnx")
     shaper = session(f"{carried}/face_blendshapes.onnx")
     capture, differences, missed = cv2.VideoCapture(clip), [], 0
-    for line in open(readings):
-        ours = json.loads(line)["face"]
+    for frame in json.load(open(readings)):
+        ours = frame["face"]
         ok, bgr = capture.read()
         if not ok:
             break

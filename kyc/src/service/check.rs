@@ -71,7 +71,11 @@ impl Check {
         inputs: Vec<Input>,
         now: Mono,
     ) -> Turn {
-        let arrived_something = !inputs.is_empty();
+        // While frames come, time is theirs: the clock runs ahead of frames that had to queue.
+        let newest = inputs.iter().rev().find_map(|input| match input {
+            Input::Frame(frame) => Some(frame.arrived),
+            Input::Broken => None,
+        });
         match models {
             None => self.liveness.refer("models_unavailable"),
             Some(models) => {
@@ -80,9 +84,7 @@ impl Check {
                 }
             }
         }
-        if !arrived_something && self.liveness.poll_timeout().is_some_and(|t| t <= now) {
-            self.time_out(now);
-        }
+        self.time_out(newest.unwrap_or(now));
         Turn {
             awaits_key: self.decoder.as_ref().is_none_or(H264Decoder::awaits_key),
             deadline: self.liveness.poll_timeout(),
@@ -160,7 +162,8 @@ impl Check {
         }
     }
 
-    /// Where no picture came at all, says why frames were refused rather than that none came.
+    /// Lets time pass. Where no picture came for too long, says why frames were refused rather than
+    /// that none came.
     fn time_out(&mut self, now: Mono) {
         if let Some(reason) = self.refused
             && self.liveness.video_overdue(now)

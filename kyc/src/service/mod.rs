@@ -134,7 +134,8 @@ impl fmt::Debug for KycEngine {
     }
 }
 
-/// Listens to one participant's video. Dropping it ends the check without a verdict.
+/// Listens to one participant's video. Dropping it ends the check without a verdict; only an event
+/// that is being told at that moment may still come.
 pub struct KycTap {
     shared: Arc<Shared>,
     id: u64,

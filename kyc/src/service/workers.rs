@@ -118,7 +118,10 @@ impl Shared {
 
     /// Forgets a check; nothing more is told about it.
     pub(super) fn dismiss(&self, id: u64) {
-        if self.board().checks.remove(&id).is_some() {
+        // Its callbacks are dropped only after the lock is released: what they hold may come back
+        // here when it goes.
+        let slot = self.board().checks.remove(&id);
+        if slot.is_some() {
             metrics::gauge!("vbranch_kyc_checks").decrement(1.0);
         }
     }
@@ -165,16 +168,16 @@ impl Shared {
         }
     }
 
-    /// Puts a check back after its turn. False when it was dismissed meanwhile.
-    fn put_back(&self, id: u64, check: Box<Check>, deadline: Option<Mono>) {
+    /// Puts a check back after its turn. One that is over or was dismissed meanwhile is handed
+    /// back, to be dropped without the lock.
+    fn put_back(&self, id: u64, check: Box<Check>, deadline: Option<Mono>) -> Option<Box<Check>> {
         let mut board = self.board();
-        let Some(slot) = board.checks.get_mut(&id) else { return };
+        let Some(slot) = board.checks.get_mut(&id) else { return Some(check) };
         slot.deadline = deadline;
         if deadline.is_none() {
-            // The verdict is out: decoder, tracker and queue are not needed any more.
             slot.done = true;
             slot.queue.clear();
-            return;
+            return Some(check);
         }
         slot.check = Some(check);
         if !slot.queue.is_empty() {
@@ -183,6 +186,7 @@ impl Shared {
         }
         // Another worker may be asleep until a later deadline than this check's.
         self.news.notify_one();
+        None
     }
 
     fn ask_keyframe(&self, id: u64) {
@@ -226,7 +230,7 @@ pub(super) fn work(shared: &Shared) {
         if shared.is_known(id) {
             check.tell();
         }
-        shared.put_back(id, check, deadline);
+        drop(shared.put_back(id, check, deadline));
     }
 }
 

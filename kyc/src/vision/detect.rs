@@ -1,5 +1,7 @@
 //! Face detection with YuNet: boxes and five points.
 
+use zeroize::Zeroize as _;
+
 use super::{
     geometry::{BoxF, Point},
     network::{InferenceError, Network},
@@ -78,7 +80,10 @@ impl Detector {
     /// When inference fails.
     pub fn detect(&self, picture: &Picture) -> Result<Vec<Detection>, InferenceError> {
         let scale = picture.width().max(picture.height()) as f32 / INPUT as f32;
-        let outputs = self.network.run(&input_of(picture, scale))?;
+        let mut input = input_of(picture, scale);
+        let outputs = self.network.run(&input);
+        input.zeroize();
+        let outputs = outputs?;
         let mut found: Vec<Detection> =
             self.heads.iter().flat_map(|head| head.decode(&outputs, scale)).collect();
         found.sort_by(|a, b| b.score.total_cmp(&a.score));

@@ -1,5 +1,7 @@
 //! The face mesh: 478 points, what the head's pose and the eyelids do.
 
+use zeroize::Zeroize as _;
+
 use super::{
     geometry::{BoxF, CropFrame, Point},
     network::{InferenceError, Network},
@@ -86,7 +88,10 @@ impl MeshReader {
     /// # Errors
     /// When inference fails.
     pub fn read(&self, picture: &Picture, frame: CropFrame) -> Result<Mesh, InferenceError> {
-        let outputs = self.landmarks.run(&frame.cut(picture, INPUT))?;
+        let mut window = frame.cut(picture, INPUT);
+        let outputs = self.landmarks.run(&window);
+        window.zeroize();
+        let outputs = outputs?;
         let flat = outputs.get(self.points_output).map_or(&[][..], Vec::as_slice);
         let logit = outputs.get(self.presence_output).and_then(|v| v.first()).copied();
         let presence = logit.map_or(0.0, |l| 1.0 / (1.0 + (-l).exp()));
