@@ -6,6 +6,7 @@ import { useEffect, useState } from "react";
 import type { CustomerView } from "@vbranch/sdk";
 
 import { useLanguage, useProblemWords, useTranslation } from "../i18n";
+import { useWakeLock } from "../media/wakeLock";
 import { useStore } from "../store";
 import { MessagePage } from "../ui/MessagePage";
 import { CallScreen } from "./call/CallScreen";
@@ -39,6 +40,7 @@ function Visit({ visit }: { visit: CustomerVisit }) {
   const { t } = useTranslation();
   const words = useProblemWords();
   const { view, problem, link } = useStore(visit.state);
+  useWakeLock(view !== null && visit.usesMedia(view));
   if (view === null && problem !== null) {
     return (
       <MessagePage title={t("error.title")} text={words(problem.code)} testid="visit-problem">

@@ -71,6 +71,11 @@ export class CustomerVisit {
     if (this.pushes === before) this.apply(view);
   }
 
+  /** True where the visit's state needs camera and microphone. */
+  usesMedia(view: CustomerView): boolean {
+    return MEDIA_STATES.has(view.state);
+  }
+
   /** The customer has seen that camera and microphone work. */
   join(): void {
     this.media.join(this.api.negotiate);
@@ -88,7 +93,7 @@ export class CustomerVisit {
   private apply(view: CustomerView): void {
     this.state.patch({ view, problem: null });
     if (view.state === "closed") this.media.leave();
-    if (!MEDIA_STATES.has(view.state)) return;
+    if (!this.usesMedia(view)) return;
     this.join();
     this.media.heard(view.media.connected);
   }

@@ -5,6 +5,7 @@ import { useTranslation } from "../i18n";
 import { LevelBar } from "../media/LevelBar";
 import { VideoView } from "../media/VideoView";
 import { useStore } from "../store";
+import { ProblemNotice } from "../ui/ProblemNotice";
 import type { CustomerVisit } from "./CustomerVisit";
 import { MediaProblem } from "./MediaProblem";
 
@@ -47,6 +48,7 @@ export function MediaCheck({ visit }: { visit: CustomerVisit }) {
           </span>
         </div>
       )}
+      <ProblemNotice problem={session?.problem ?? null} />
       <Button
         block
         color="primary"

@@ -70,11 +70,6 @@ export const audit = {
     unknown: "Event: {{type}}",
   },
   log: {
-    at: "Time",
-    actor: "Who",
-    action: "What",
-    recording: "Recording",
-    reason: "Reason",
     empty: "The log is empty",
     actions: {
       replay: "Replay",

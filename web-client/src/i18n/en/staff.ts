@@ -6,12 +6,9 @@ export const staff = {
     emptyText: "Customers appear here as soon as they join the queue.",
     changed_one: "{{count}} customer is waiting",
     changed_other: "{{count}} customers are waiting",
-    number: "Number",
-    product: "Product",
     waiting: "Waiting for",
     position: "Position",
     liveness: "Liveness",
-    action: "Action",
     accept: "Accept",
     resume: "Back to the call",
     state: {
@@ -50,8 +47,6 @@ export const staff = {
     url: "Customer link",
   },
   call: {
-    title: "In service",
-    connection: "Connection",
     me: "Me",
     customer: "Customer",
     connected: "Connected",
@@ -61,7 +56,6 @@ export const staff = {
     storeOk: "fine",
     storeDegraded: "degraded",
     alarms: "Alarms",
-    noAlarms: "No alarms",
     elapsed: "Time in call",
     journey: "Journey",
     open: "Open step",
@@ -91,7 +85,6 @@ export const staff = {
     refusedOnly: "The customer has answered “no”",
     closed: "This visit is closed",
     next: "Back to the queue",
-    leaveWarning: "A call is running. It resumes by itself after a reload.",
   },
   document: {
     title: "Document",
@@ -101,7 +94,6 @@ export const staff = {
     confirm: "Keep this still",
     preview: "The still of the document",
     size: "{{width}}×{{height}}, {{kb}} KB",
-    noVideo: "The customer's picture is not there yet",
   },
   alarm: {
     store_degraded: "One store has trouble; the other carries on",

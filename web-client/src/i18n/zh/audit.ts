@@ -69,11 +69,6 @@ export const audit = {
     unknown: "事件：{{type}}",
   },
   log: {
-    at: "时间",
-    actor: "人员",
-    action: "操作",
-    recording: "录像",
-    reason: "理由",
     empty: "暂无记录",
     actions: {
       replay: "回放",

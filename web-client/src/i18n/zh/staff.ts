@@ -5,12 +5,9 @@ export const staff = {
     empty: "暂无客户排队",
     emptyText: "新客户进入排队后会自动显示在这里。",
     changed: "当前 {{count}} 位客户排队",
-    number: "编号",
-    product: "业务",
     waiting: "等候时间",
     position: "次序",
     liveness: "活体核实",
-    action: "操作",
     accept: "接入",
     resume: "返回通话",
     state: {
@@ -49,8 +46,6 @@ export const staff = {
     url: "客户链接",
   },
   call: {
-    title: "服务中",
-    connection: "连接",
     me: "我",
     customer: "客户",
     connected: "已连接",
@@ -60,7 +55,6 @@ export const staff = {
     storeOk: "正常",
     storeDegraded: "异常",
     alarms: "告警",
-    noAlarms: "无告警",
     elapsed: "通话时长",
     journey: "办理环节",
     open: "打开环节",
@@ -86,7 +80,6 @@ export const staff = {
     refusedOnly: "客户有“不同意”的回答",
     closed: "本次服务已结束",
     next: "返回排队列表",
-    leaveWarning: "通话进行中，刷新后将自动恢复。",
   },
   document: {
     title: "证件留存",
@@ -96,7 +89,6 @@ export const staff = {
     confirm: "确认留存",
     preview: "截取的证件图片",
     size: "{{width}}×{{height}}，{{kb}} KB",
-    noVideo: "客户画面尚未就绪",
   },
   alarm: {
     store_degraded: "一个存储异常，录制由另一存储继续",
