@@ -27,7 +27,7 @@ pub type KeyframeRequest = Box<dyn Fn() + Send + Sync>;
 pub struct KycConfig {
     /// Where fetched models are.
     pub models_dir: PathBuf,
-    /// How many threads decode and infer, at least 1. Each keeps a core busy with about three
+    /// How many threads decode and infer, at least 1. Each keeps a core busy with one or two
     /// checks at the default frame rate.
     pub threads: usize,
     /// Thresholds and time limits.
