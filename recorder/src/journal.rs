@@ -38,8 +38,10 @@ pub enum JournalError {
 #[derive(Debug)]
 pub struct Journal {
     file: File,
-    /// Everything up to here is whole and on the disk.
-    durable: u64,
+    /// Everything up to here is whole.
+    written: u64,
+    /// Written lines that a power cut could still take.
+    unsynced: bool,
     pending: Vec<u8>,
 }
 
@@ -50,10 +52,10 @@ impl Journal {
         create_dir_durable(folder)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         File::open(folder)?.sync_all()?;
-        Ok(Self { file, durable: 0, pending: Vec::new() })
+        Ok(Self { file, written: 0, unsynced: false, pending: Vec::new() })
     }
 
-    /// Takes an entry in; [`Self::flush`] makes it durable.
+    /// Takes an entry in; [`Self::write`] and [`Self::sync`] make it durable.
     pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
         let json = serde_json::to_string(entry)?;
         if self.pending.len().saturating_add(json.len()) > MAX_PENDING {
@@ -66,17 +68,27 @@ impl Journal {
         Ok(())
     }
 
-    /// Waits until everything taken in is on the disk. After an error the next call tries again,
-    /// from the last line known to be whole.
-    pub fn flush(&mut self) -> Result<(), JournalError> {
+    /// Hands everything taken in to the system, where a killed process cannot lose it. After an
+    /// error the next call tries again, from the last line known to be whole.
+    pub fn write(&mut self) -> Result<(), JournalError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.file.seek(SeekFrom::Start(self.durable))?;
+        self.file.seek(SeekFrom::Start(self.written))?;
         self.file.write_all(&self.pending)?;
-        self.file.sync_data()?;
-        self.durable = self.durable.saturating_add(self.pending.len() as u64);
+        self.written = self.written.saturating_add(self.pending.len() as u64);
+        self.unsynced = true;
         self.pending.clear();
+        Ok(())
+    }
+
+    /// Waits until everything taken in is on the disk, where a power cut cannot take it.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.write()?;
+        if self.unsynced {
+            self.file.sync_data()?;
+            self.unsynced = false;
+        }
         Ok(())
     }
 }
@@ -117,7 +129,7 @@ mod tests {
         let entries: Vec<_> = (0..3).map(|n| Entry::Heartbeat { at_us: n }).collect();
         let mut journal = Journal::create(&path).unwrap();
         entries.iter().for_each(|entry| journal.append(entry).unwrap());
-        journal.flush().unwrap();
+        journal.sync().unwrap();
         assert_eq!(read(&path).unwrap(), entries);
 
         let whole = std::fs::read(&path).unwrap();

@@ -260,7 +260,10 @@ impl Ledger {
         is_there: impl Fn(ParticipantId, &SegmentEntry) -> bool,
     ) -> Loss {
         let heartbeat = self.last_media_us().max(self.last_heartbeat_us);
-        let crashed_before_us = heartbeat.saturating_add(self.policy.heartbeat_ms * 1000);
+        let next = heartbeat.saturating_add(self.policy.heartbeat_ms.saturating_mul(1000));
+        // A recording that was closed has an end; the crash only took objects.
+        let closed = self.closed.map(|(duration_us, _)| duration_us);
+        let crashed_before_us = closed.unwrap_or(next);
         let mut gaps = Vec::new();
         for track in self.tracks.values_mut() {
             let participant = track.participant;
@@ -282,10 +285,12 @@ impl Ledger {
                 }
                 end = end.max(segment.start_us.saturating_add(segment.duration_us));
             }
-            declare(end, crashed_before_us);
+            if closed.is_none() {
+                declare(end, crashed_before_us);
+            }
         }
         for (&participant, &start_us) in &self.legs {
-            if self.tracks.contains_key(&participant) {
+            if closed.is_some() || self.tracks.contains_key(&participant) {
                 continue;
             }
             for kind in [MediaKind::Audio, MediaKind::Video] {

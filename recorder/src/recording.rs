@@ -70,7 +70,7 @@ impl OpenRecording {
         let opened =
             Entry::Opened { meta: meta.clone(), key: wrapped.clone(), policy: policy.clone() };
         journal.append(&opened)?;
-        journal.flush()?;
+        journal.sync()?;
         let key_object = Outgoing {
             name: ObjectName::key(recording),
             bytes: canonical::to_bytes(&wrapped)?.into(),
@@ -152,10 +152,13 @@ impl OpenRecording {
         Ok((reference, object_name))
     }
 
-    /// Makes the journal durable and gives out what may now be handed to the stores. The journal
-    /// comes first, so that no store ever holds what the journal does not know.
+    /// Writes the journal and gives out what may now be handed to the stores. Before an object
+    /// the journal is made durable, so that no store ever holds what the journal does not know;
+    /// entries without objects wait for the next object's flush, which comes within seconds.
     pub fn flush(&mut self) -> Vec<Outgoing> {
-        if let Err(error) = self.journal.flush() {
+        let result =
+            if self.outgoing.is_empty() { self.journal.write() } else { self.journal.sync() };
+        if let Err(error) = result {
             self.fail(&error.to_string());
         }
         std::mem::take(&mut self.outgoing)

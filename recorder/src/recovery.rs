@@ -41,6 +41,8 @@ pub(crate) struct Found {
     pub unfinished: Vec<Closed>,
     /// Recordings that were cut off by a crash.
     pub recovered: Vec<RecordingId>,
+    /// Recordings that could not be recovered now, and why. The next start tries again.
+    pub failed: Vec<(RecordingId, String)>,
 }
 
 /// Everything recovery works with.
@@ -49,6 +51,8 @@ pub(crate) struct Recovery<'a> {
     pub log: &'a EvidenceLog,
     pub key: &'a EvidenceKey,
     pub now: UnixMillis,
+    /// Whether each store answers. What only an absent store may hold is not declared lost.
+    pub reachable: [bool; 2],
 }
 
 impl Recovery<'_> {
@@ -66,6 +70,7 @@ impl Recovery<'_> {
             };
             if let Err(error) = self.look(recording, &entry.path(), &mut found) {
                 tracing::error!(%recording, %error, "recording cannot be recovered");
+                found.failed.push((recording, error.to_string()));
             }
         }
         Ok(found)
@@ -113,14 +118,15 @@ impl Recovery<'_> {
         if ledger.recording() != recording {
             return Err(RecorderError::Config("journal of another recording".to_owned()));
         }
-        let loss = self.declare(&mut ledger);
+        let loss = self.declare(&mut ledger)?;
         write_manifest(folder, ledger, loss, self.now, self.log, self.key)?;
         tracing::warn!(%recording, cut_off = loss.is_some(), "recording sealed after a crash");
         Ok(Some(loss.is_some()))
     }
 
-    fn declare(&self, ledger: &mut Ledger) -> Option<Loss> {
+    fn declare(&self, ledger: &mut Ledger) -> Result<Option<Loss>, RecorderError> {
         let recording = ledger.recording();
+        let before = count(ledger);
         let there = |name: &ObjectName, hash: Sha256| self.has(name, hash).contains(&true);
         ledger.retain_artifacts(|artifact| {
             let name = ObjectName::artifact(recording, &artifact.name);
@@ -148,10 +154,14 @@ impl Recovery<'_> {
                 }
             }
         }
-        if ledger.is_closed() && all_there {
-            return None;
+        let complete = all_there && count(ledger) == before;
+        if !complete && self.reachable != [true; 2] {
+            return Err(RecorderError::NoGoodCopy);
         }
-        Some(ledger.declare_crash(|participant, s| kept.contains(&(participant, s.sequence))))
+        if ledger.is_closed() && all_there {
+            return Ok(None);
+        }
+        Ok(Some(ledger.declare_crash(|participant, s| kept.contains(&(participant, s.sequence)))))
     }
 
     fn closed(&self, recording: RecordingId) -> Result<Closed, RecorderError> {
@@ -186,6 +196,11 @@ impl Recovery<'_> {
             }
         })
     }
+}
+
+/// How many init sections and artefacts a ledger has.
+fn count(ledger: &Ledger) -> usize {
+    ledger.tracks().map(|track| track.inits.len()).sum::<usize>() + ledger.artifacts().len()
 }
 
 /// Every object a manifest names, but for the wrapped key.

@@ -215,8 +215,12 @@ impl Recorder {
             log: &shared.log,
             key: &shared.evidence,
             now: shared.clock.wall(),
+            reachable: shared.archive.stores.each_ref().map(|store| store.probe().is_ok()),
         };
         let found = recovery.run()?;
+        for (recording, reason) in found.failed {
+            (shared.on_event)(RecorderEvent::Failed { recording, reason });
+        }
         shared.summaries().extend(found.sealed.into_iter().map(|line| (line.recording, line)));
         let shared = Arc::new(shared);
         let (messages, inbox) = sync_channel(MAX_MESSAGES);

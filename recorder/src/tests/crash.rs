@@ -165,3 +165,29 @@ fn segments_that_did_not_reach_a_store_are_declared_lost() {
     let gaps = rig.recorder.view(recording).unwrap().gaps;
     assert!(gaps.iter().any(|gap| gap.participant == call.customer && gap.cause == "crash"));
 }
+
+#[test]
+fn what_only_an_absent_store_may_hold_is_not_declared_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let rig = Rig::start(&data);
+    let call = Call::shoot(2.5);
+    let recording = rig.record(&call);
+    drop(rig);
+    reset(&data, recording);
+    let paths = RecorderPaths::under(&data);
+    let name = ObjectName::segment(recording, call.customer, 0);
+    std::fs::remove_file(paths.store_a.join(name.as_str())).unwrap();
+    let away = paths.store_b.with_extension("away");
+    std::fs::rename(&paths.store_b, &away).unwrap();
+    std::fs::write(&paths.store_b, b"not mounted").unwrap();
+    let rig = Rig::start(&data);
+    rig.wait(|event| matches!(event, RecorderEvent::Failed { .. }));
+    assert!(rig.recorder.recovered().is_empty() && rig.recorder.list().is_empty());
+    drop(rig);
+
+    std::fs::remove_file(&paths.store_b).unwrap();
+    std::fs::rename(&away, &paths.store_b).unwrap();
+    let rig = Rig::start(&data);
+    assert_eq!(rig.recorder.view(recording).unwrap().summary.state, "sealed");
+}

@@ -226,8 +226,10 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let bytes = std::fs::read(&path).unwrap();
-                found.push((path, bytes));
+                // A file on its way in is renamed at any moment.
+                if let Ok(bytes) = std::fs::read(&path) {
+                    found.push((path, bytes));
+                }
             }
         }
     }

@@ -119,3 +119,13 @@ fn without_any_store_nothing_starts() {
     }
     assert!(matches!(Rig::try_start(dir.path()), Err(RecorderError::NoStore(_))));
 }
+
+#[test]
+fn keys_that_others_can_read_stop_the_start() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    drop(Rig::start(dir.path()));
+    let kek = RecorderPaths::under(dir.path()).keys.join("kek.key");
+    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(Rig::try_start(dir.path()), Err(RecorderError::Key(_))));
+}
