@@ -63,8 +63,11 @@ fn check_header(body: &[u8]) -> Result<(), PngError> {
     Ok(())
 }
 
-/// Splits off one chunk: type, data, what follows.
-fn chunk(bytes: &[u8]) -> Result<(&[u8; 4], &[u8], &[u8]), PngError> {
+/// Type, data, and what follows.
+type Chunk<'a> = (&'a [u8; 4], &'a [u8], &'a [u8]);
+
+/// Splits off one chunk.
+fn chunk(bytes: &[u8]) -> Result<Chunk<'_>, PngError> {
     let (length, rest) = number(bytes)?;
     let length = usize::try_from(length).map_err(|_| PngError::Malformed)?;
     let checked_end = length.checked_add(4).ok_or(PngError::Malformed)?;

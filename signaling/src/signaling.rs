@@ -135,7 +135,6 @@ impl Signaling {
     /// Everything under `/api`. Serve it with
     /// `into_make_service_with_connect_info::<SocketAddr>()`: failed sign-ins are counted by
     /// address.
-    #[must_use]
     pub fn router(&self) -> Router {
         api::router(Arc::clone(&self.app))
     }

@@ -1,0 +1,278 @@
+//! A running branch and the people who use it.
+
+#![allow(dead_code, reason = "shared between two test programs; neither uses all of it")]
+
+mod peers;
+pub mod socket;
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::{Client, Method, header};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use vbranch_domain::{Clock, Mono, SystemClock, UnixMillis};
+use vbranch_signaling::{Limits, Signaling, SignalingConfig};
+
+pub use peers::Peers;
+
+pub const OFFER: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nm=video 9 H264/90000\r\n";
+
+/// Real time, and as much more as a test says.
+pub struct TestClock {
+    real: SystemClock,
+    ahead_ms: AtomicU64,
+}
+
+impl TestClock {
+    pub fn advance(&self, by: Duration) {
+        self.ahead_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn mono(&self) -> Mono {
+        self.real.mono() + Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> UnixMillis {
+        UnixMillis(self.real.wall().0 + self.ahead_ms.load(Ordering::SeqCst) as i64)
+    }
+}
+
+pub struct Branch {
+    pub address: SocketAddr,
+    pub peers: Arc<Peers>,
+    pub clock: Arc<TestClock>,
+    pub signaling: Signaling,
+    server: JoinHandle<()>,
+    _dir: Option<tempfile::TempDir>,
+}
+
+impl Branch {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut SignalingConfig)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut branch = Self::start_in(dir.path(), change).await;
+        branch._dir = Some(dir);
+        branch
+    }
+
+    pub async fn start_in(dir: &Path, change: impl FnOnce(&mut SignalingConfig)) -> Self {
+        let database = format!("sqlite://{}", dir.join("branch.sqlite").display());
+        let mut config = SignalingConfig::new(database);
+        config.demo = true;
+        config.limits = Limits { live_visits: 50, ..Limits::default() };
+        change(&mut config);
+        let (events, receiver) = mpsc::channel(64);
+        let peers = Arc::new(Peers::new(events));
+        let clock = Arc::new(TestClock { real: SystemClock::start(), ahead_ms: AtomicU64::new(0) });
+        let signaling = Signaling::start(
+            config,
+            peers.clone(),
+            peers.clone(),
+            peers.clone(),
+            clock.clone(),
+            receiver,
+        )
+        .await
+        .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = signaling.router().into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { address, peers, clock, signaling, server, _dir: None }
+    }
+
+    /// As when the power goes: nothing is closed, nobody is told.
+    pub fn pull_the_plug(self) {
+        self.server.abort();
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn customer(&self) -> Customer {
+        let http = Person::new(self, None);
+        let body = json!({"product": "demo-loan"});
+        let (status, link) = http.post("/api/v1/demo/visits", body).await;
+        assert_eq!(status, 201, "{link}");
+        self.customer_with(link["token"].as_str().unwrap())
+    }
+
+    pub fn customer_with(&self, token: &str) -> Customer {
+        Customer { http: Person::new(self, Some(token)), token: token.to_owned() }
+    }
+
+    pub fn nobody(&self) -> Person {
+        Person::new(self, None)
+    }
+
+    pub async fn sign_in(&self, username: &str) -> Person {
+        let person = Person::new(self, None);
+        let body = json!({"username": username, "password": format!("{username}-demo")});
+        let (status, user) = person.post("/api/v1/session", body).await;
+        assert_eq!((status, &user["username"]), (200, &json!(username)), "{user}");
+        person
+    }
+
+    /// A customer who declined face processing, in the queue.
+    pub async fn waiting(&self) -> Customer {
+        let customer = self.customer().await;
+        customer.consent(true, false).await;
+        customer.join().await;
+        customer.until("state", "waiting").await;
+        customer
+    }
+
+    /// A call with the recording running.
+    pub async fn call(&self, staff: &Person) -> (Customer, String) {
+        let customer = self.waiting().await;
+        let visit = customer.view().await["visit"].as_str().unwrap().to_owned();
+        let (status, view) = staff.post(&format!("/api/v1/visits/{visit}/accept"), json!({})).await;
+        assert_eq!(status, 200, "{view}");
+        staff.join(&visit).await;
+        self.peers.first_segment().await;
+        customer.until("recording", "on").await;
+        eventually(async || customer.view().await["media"]["peer_connected"] == true).await;
+        (customer, visit)
+    }
+}
+
+/// Somebody with an HTTP client.
+pub struct Person {
+    pub client: Client,
+    base: String,
+    bearer: Option<String>,
+}
+
+impl Person {
+    fn new(branch: &Branch, bearer: Option<&str>) -> Self {
+        let client = Client::builder().cookie_store(true).build().unwrap();
+        Self { client, base: branch.url(""), bearer: bearer.map(str::to_owned) }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        match &self.bearer {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// The status and the problem's code.
+    pub async fn refused(&self, path: &str, body: Value) -> (u16, String) {
+        let (status, problem) = self.post(path, body).await;
+        (status, problem["code"].as_str().unwrap_or("no code").to_owned())
+    }
+
+    pub async fn join(&self, visit: &str) {
+        let path = format!("/api/v1/visits/{visit}/media");
+        let (status, answer) = self.post(&path, json!({"sdp": OFFER})).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    pub async fn open(&self, visit: &str, step: &str) -> (u16, Value) {
+        self.post(&format!("/api/v1/visits/{visit}/steps/{step}/open"), json!({})).await
+    }
+
+    pub async fn complete(&self, visit: &str, step: &str, input: Value) -> (u16, Value) {
+        self.post(&format!("/api/v1/visits/{visit}/steps/{step}/complete"), input).await
+    }
+
+    pub async fn close(&self, visit: &str, outcome: &str) -> (u16, Value) {
+        self.post(&format!("/api/v1/visits/{visit}/close"), json!({"outcome": outcome})).await
+    }
+}
+
+pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let kind = response.headers().get(header::CONTENT_TYPE).cloned();
+    let text = response.text().await.unwrap();
+    if status >= 400 {
+        assert_eq!(kind.unwrap(), "application/problem+json", "{status} {text}");
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("about:blank#{}", problem["code"].as_str().unwrap()));
+        return (status, problem);
+    }
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// Whoever holds a link.
+pub struct Customer {
+    pub http: Person,
+    pub token: String,
+}
+
+impl Customer {
+    pub async fn view(&self) -> Value {
+        let (status, view) = self.http.get("/api/v1/customer/visit").await;
+        assert_eq!(status, 200, "{view}");
+        view
+    }
+
+    pub async fn post(&self, what: &str, body: Value) -> (u16, Value) {
+        self.http.post(&format!("/api/v1/customer/visit/{what}"), body).await
+    }
+
+    pub async fn consent(&self, recording: bool, face: bool) -> Value {
+        let version = self.view().await["consents"]["texts"][0]["version"].clone();
+        let body = json!({"recording": recording, "face": face, "text_version": version});
+        let (status, view) = self.post("consents", body).await;
+        assert_eq!(status, 200, "{view}");
+        view
+    }
+
+    pub async fn join(&self) {
+        let (status, answer) = self.post("media", json!({"sdp": OFFER})).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    pub async fn until(&self, field: &str, value: &str) {
+        eventually(async || self.view().await[field] == value).await;
+    }
+}
+
+/// Asks again until it is so; a test that waits in vain fails.
+pub async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("waited in vain");
+}
+
+/// One grey pixel.
+pub fn pixel() -> Vec<u8> {
+    const PIXEL: &str = "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55\
+                         0000000a4944415478da63f80f00010101001cb08c990000000049454e44ae426082";
+    hex::decode(PIXEL).unwrap()
+}
+
+pub fn picture(kind: &str) -> Value {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    json!({"type": kind, "image_png": STANDARD.encode(pixel())})
+}

@@ -1,0 +1,314 @@
+//! Media plane, recorder and KYC engine as the branch meets them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ring::digest::{SHA256, digest};
+use tokio::sync::mpsc;
+use vbranch_domain::{
+    CallId, Mono, ParticipantId, RecordingId, UserId,
+    kyc::{Challenge, KycEvent, KycOutcome, KycVerdict},
+    recording::{
+        ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
+        ReplayEvent, ReplayTrack, ReplayView, StoreId,
+    },
+    timeline::TimelineEvent,
+};
+use vbranch_signaling::ports::{
+    KycPort, MediaError, MediaPlane, PortEvent, RecorderError, RecorderPort,
+};
+
+/// All three, with one diary of what was asked of them.
+pub struct Peers {
+    events: mpsc::Sender<PortEvent>,
+    state: Mutex<State>,
+    pub kyc_available: AtomicBool,
+    pub recorder_refuses: AtomicBool,
+    pub store_a_ok: AtomicBool,
+}
+
+#[derive(Default)]
+pub struct State {
+    /// What was called, in order: `open`, `join customer`, `end`, `close`…
+    pub diary: Vec<String>,
+    pub recordings: Vec<Recording>,
+    pub calls: HashMap<CallId, Vec<ParticipantId>>,
+    pub verdicts: VecDeque<KycOutcome>,
+    pub replays: Vec<(RecordingId, String)>,
+}
+
+pub struct Recording {
+    pub meta: RecordingMeta,
+    pub opened: Mono,
+    pub marks: Vec<TimelineEvent>,
+    pub artifacts: Vec<(String, Bytes)>,
+    pub closed: Option<Mono>,
+}
+
+impl Recording {
+    /// The types of its marks.
+    pub fn words(&self) -> Vec<String> {
+        let word = |e: &TimelineEvent| serde_json::to_value(&e.kind).unwrap()["type"].clone();
+        self.marks.iter().map(|e| word(e).as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Peers {
+    pub fn new(events: mpsc::Sender<PortEvent>) -> Self {
+        Self {
+            events,
+            state: Mutex::default(),
+            kyc_available: AtomicBool::new(true),
+            recorder_refuses: AtomicBool::new(false),
+            store_a_ok: AtomicBool::new(true),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub async fn send(&self, event: PortEvent) {
+        self.events.send(event).await.unwrap();
+    }
+
+    /// The recorder acknowledges the first segment of the newest recording.
+    pub async fn first_segment(&self) {
+        let recording = self.newest();
+        self.send(PortEvent::Recorder(RecorderEvent::FirstSegmentDurable { recording })).await;
+    }
+
+    pub fn newest(&self) -> RecordingId {
+        self.state().recordings.last().expect("a recording").meta.recording
+    }
+
+    /// Cuts a participant's line: 0 is the customer of the newest call, 1 the staff member.
+    pub async fn cut(&self, index: usize) {
+        let (call, participant) = {
+            let state = self.state();
+            let call = state.recordings.last().unwrap().meta.call;
+            (call, state.calls[&call][index])
+        };
+        self.state().calls.get_mut(&call).unwrap().remove(index);
+        self.send(PortEvent::MediaDisconnected { call, participant }).await;
+    }
+}
+
+#[async_trait]
+impl MediaPlane for Peers {
+    async fn join(
+        &self,
+        call: CallId,
+        participant: ParticipantId,
+        offer: String,
+    ) -> Result<String, MediaError> {
+        if !offer.contains("m=audio") {
+            return Err(MediaError::BadSdp("no audio line".to_owned()));
+        }
+        if !offer.contains("H264") {
+            return Err(MediaError::CodecNotAgreed("no H.264".to_owned()));
+        }
+        let again = {
+            let mut state = self.state();
+            state.diary.push("join".to_owned());
+            let peers = state.calls.entry(call).or_default();
+            let again = peers.contains(&participant);
+            if !again {
+                peers.push(participant);
+            }
+            again
+        };
+        if again {
+            self.send(PortEvent::MediaDisconnected { call, participant }).await;
+        }
+        self.send(PortEvent::MediaConnected { call, participant }).await;
+        Ok("v=0\r\nanswer".to_owned())
+    }
+
+    async fn leave(&self, call: CallId, participant: ParticipantId) {
+        self.send(PortEvent::MediaDisconnected { call, participant }).await;
+    }
+
+    async fn end(&self, call: CallId) {
+        let mut state = self.state();
+        state.diary.push("end".to_owned());
+        state.calls.remove(&call);
+    }
+}
+
+#[async_trait]
+impl RecorderPort for Peers {
+    async fn open(&self, meta: RecordingMeta, at: Mono) -> Result<(), RecorderError> {
+        if self.recorder_refuses.load(Ordering::SeqCst) {
+            return Err(RecorderError::Unavailable("disk full".to_owned()));
+        }
+        let mut state = self.state();
+        state.diary.push("open".to_owned());
+        state.recordings.push(Recording {
+            meta,
+            opened: at,
+            marks: Vec::new(),
+            artifacts: Vec::new(),
+            closed: None,
+        });
+        Ok(())
+    }
+
+    async fn add_participant(&self, recording: RecordingId, who: RecordedParticipant) {
+        self.with(recording, |r| r.meta.participants.push(who));
+    }
+
+    async fn mark(&self, recording: RecordingId, event: TimelineEvent) {
+        self.with(recording, |r| {
+            assert!(r.closed.is_none(), "marked after the end: {event:?}");
+            r.marks.push(event);
+        });
+    }
+
+    async fn put_artifact(
+        &self,
+        recording: RecordingId,
+        name: String,
+        bytes: Bytes,
+    ) -> Result<ArtifactRef, RecorderError> {
+        let sha256 = hex::encode(digest(&SHA256, &bytes));
+        let reference = ArtifactRef { name: name.clone(), sha256 };
+        let stored = self.with(recording, |r| r.artifacts.push((name, bytes)));
+        stored.map(|()| reference).ok_or(RecorderError::NotFound)
+    }
+
+    async fn close(&self, recording: RecordingId, at: Mono) {
+        self.state().diary.push("close".to_owned());
+        self.with(recording, |r| r.closed = Some(at));
+    }
+
+    fn store_ok(&self, store: StoreId) -> bool {
+        store == StoreId::B || self.store_a_ok.load(Ordering::SeqCst)
+    }
+
+    async fn list(&self) -> Result<Vec<RecordingSummary>, RecorderError> {
+        let state = self.state();
+        Ok(state.recordings.iter().rev().filter(|r| r.closed.is_some()).map(summary).collect())
+    }
+
+    async fn view(&self, recording: RecordingId) -> Result<ReplayView, RecorderError> {
+        let view = self.with(recording, |r| ReplayView {
+            summary: summary(r),
+            tracks: r.meta.participants.iter().map(track).collect(),
+            timeline: r.marks.iter().map(|e| replayed(r.opened, e)).collect(),
+            gaps: Vec::new(),
+        });
+        view.ok_or(RecorderError::NotFound)
+    }
+
+    async fn playlist(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+    ) -> Result<String, RecorderError> {
+        let known =
+            self.with(recording, |r| r.meta.participants.iter().any(|p| p.id == participant));
+        if known == Some(true) {
+            Ok("#EXTM3U\n#EXT-X-MAP:URI=\"init-0.mp4\"\n#EXTINF:2.0,\nsegment-0.m4s\n".to_owned())
+        } else {
+            Err(RecorderError::NotFound)
+        }
+    }
+
+    async fn init_section(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        n: u32,
+    ) -> Result<Bytes, RecorderError> {
+        self.segment(recording, participant, n).await
+    }
+
+    async fn segment(
+        &self,
+        recording: RecordingId,
+        participant: ParticipantId,
+        n: u32,
+    ) -> Result<Bytes, RecorderError> {
+        self.playlist(recording, participant).await?;
+        if n == 0 { Ok(Bytes::from_static(b"media")) } else { Err(RecorderError::NotFound) }
+    }
+
+    async fn log_replay(
+        &self,
+        recording: RecordingId,
+        _by: UserId,
+        reason: String,
+    ) -> Result<(), RecorderError> {
+        if self.recorder_refuses.load(Ordering::SeqCst) {
+            return Err(RecorderError::Unavailable("disk full".to_owned()));
+        }
+        self.state().replays.push((recording, reason));
+        Ok(())
+    }
+}
+
+impl Peers {
+    fn with<T>(&self, id: RecordingId, f: impl FnOnce(&mut Recording) -> T) -> Option<T> {
+        self.state().recordings.iter_mut().find(|r| r.meta.recording == id).map(f)
+    }
+}
+
+fn summary(r: &Recording) -> RecordingSummary {
+    let duration = r.closed.unwrap_or(r.opened).since(r.opened);
+    RecordingSummary {
+        recording: r.meta.recording,
+        visit: r.meta.visit,
+        started: r.meta.started,
+        duration_ms: duration.as_millis() as u64,
+        state: "sealed".to_owned(),
+        gap_ms: 0,
+    }
+}
+
+fn track(p: &RecordedParticipant) -> ReplayTrack {
+    ReplayTrack { participant: p.id, role: p.role.clone(), start_ms: 0, duration_ms: 1 }
+}
+
+fn replayed(opened: Mono, event: &TimelineEvent) -> ReplayEvent {
+    let offset_ms = event.at.since(opened).as_millis() as u64;
+    ReplayEvent { offset_ms, kind: event.kind.clone() }
+}
+
+#[async_trait]
+impl KycPort for Peers {
+    async fn begin(&self, call: CallId, participant: ParticipantId) {
+        let outcome = {
+            let mut state = self.state();
+            state.diary.push("kyc".to_owned());
+            state.verdicts.pop_front()
+        };
+        let challenge = KycEvent::Challenge { challenge: Challenge::Blink, index: 0, of: 2 };
+        self.send(PortEvent::Kyc { call, participant, event: challenge }).await;
+        if let Some(outcome) = outcome {
+            let event = KycEvent::Verdict(KycVerdict {
+                outcome,
+                reason: "peer".to_owned(),
+                signals: Vec::new(),
+                models: Vec::new(),
+                frames: 30,
+            });
+            self.send(PortEvent::Kyc { call, participant, event }).await;
+        }
+    }
+
+    async fn cancel(&self, _call: CallId, _customer: ParticipantId) {
+        self.state().diary.push("kyc cancelled".to_owned());
+    }
+
+    fn available(&self) -> bool {
+        self.kyc_available.load(Ordering::SeqCst)
+    }
+}
