@@ -25,8 +25,8 @@ web        | 1 min  | web client: types, ESLint, Prettier, unit tests, build
 audit      | 5 s    | licences, sources and known vulnerabilities of all dependencies
 lint       | 5 min  | clippy and rustdoc, warnings denied
 build      | 8 min  | compile server and tests
-unit       | 3 min  | Rust tests
 models     | 1 min  | fetch the face models
+unit       | 3 min  | Rust tests
 e2e        | 8 min  | whole visits in Chromium
 LIST
 }
