@@ -1,5 +1,7 @@
 //! Logs say what happened, and nothing about whom it happened to.
 
+#![cfg(test)]
+
 #[path = "branch/support/mod.rs"]
 mod support;
 

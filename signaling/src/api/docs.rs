@@ -16,7 +16,7 @@ use utoipa::{
     },
 };
 
-use super::{App, SESSION_COOKIE, ws::ClientMessage};
+use super::{App, SESSION_COOKIE, message::ClientMessage};
 
 /// Schemas no route mentions.
 #[derive(OpenApi)]

@@ -5,6 +5,7 @@ mod body;
 mod customer;
 mod docs;
 mod lookup;
+mod message;
 mod problem;
 mod replay;
 mod session;

@@ -11,71 +11,25 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
-use utoipa::ToSchema;
 use vbranch_domain::{Mono, Redacted, UserId, VisitId};
 
-use super::{App, Problem, lookup::own_view, problem::ProblemBody, staff::queue_for};
+use super::{
+    App, Problem,
+    lookup::own_view,
+    message::{ClientMessage, ServerMessage},
+    problem::ProblemBody,
+    staff::queue_for,
+};
 use crate::{
     auth::{Session, SessionError, Token, TokenHash, origin_allowed, session_token},
     branch::{QueueRow, Views},
     metrics::OpenSocket,
     store::Role,
-    visit::view::{CustomerView, QueueEntry, StaffView},
 };
-
-/// What a client may send.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum ClientMessage {
-    /// First, within 5 s: who listens.
-    Hello {
-        /// A customer's link token; nothing where the cookie counts.
-        #[schema(value_type = Option<String>)]
-        token: Option<Redacted<String>>,
-    },
-    /// Staff: also push this visit.
-    Watch {
-        /// Which.
-        visit: VisitId,
-    },
-    /// Are you there?
-    Ping,
-}
-
-/// What the server sends: always the whole of what is shown.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum ServerMessage {
-    /// The customer's own visit.
-    CustomerVisit {
-        /// All of it.
-        visit: Box<CustomerView>,
-    },
-    /// The visit a staff member watches.
-    StaffVisit {
-        /// All of it.
-        visit: Box<StaffView>,
-    },
-    /// The queue, and the visit one is in.
-    Queue {
-        /// All of it.
-        visits: Vec<QueueEntry>,
-    },
-    /// Something was wrong with a message.
-    Error {
-        /// Stable.
-        code: String,
-        /// English, for developers.
-        detail: String,
-    },
-    /// I am.
-    Pong,
-}
 
 /// What a message from a client is at most.
 const MAX_MESSAGE: usize = 16 * 1024;

@@ -8,6 +8,7 @@ mod command;
 mod event;
 mod liveness;
 mod media;
+mod project;
 mod state;
 mod steps;
 mod timers;

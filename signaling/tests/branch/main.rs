@@ -1,12 +1,21 @@
 //! The real router on a loopback port, the real database, and peers that behave like the real
 //! media plane, recorder and KYC engine towards it.
 
+#[cfg(test)]
 mod abuse;
+#[cfg(test)]
 mod auth;
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod document;
+#[cfg(test)]
 mod journey;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod socket;
+#[cfg(test)]
 mod support;

@@ -1,0 +1,154 @@
+//! Showing a visit to each side: only what it may see.
+
+use super::{
+    Visit,
+    state::{LivenessStatus, StepProgress},
+    view::{
+        AlarmView, ConsentSubject, ConsentText, ConsentsView, CustomerView, LivenessView,
+        MediaView, ProductView, QueueEntry, QueuePlace, StaffCard, StaffLiveness,
+        StaffLivenessView, StaffRecording, StaffView, StepState, StepView, StoresView,
+    },
+};
+use crate::content::{ConsentTexts, Party, StepDef};
+
+impl Visit {
+    /// What the customer sees. `position` counts from 1.
+    #[must_use]
+    pub fn customer_view(&self, texts: &ConsentTexts, position: Option<u32>) -> CustomerView {
+        let s = &self.state;
+        CustomerView {
+            visit: self.id,
+            number: s.created.number.clone(),
+            state: s.phase,
+            product: self.product_view(),
+            consents: ConsentsView {
+                texts: consent_texts(texts),
+                recording: s.consent.as_ref().map(|c| c.recording),
+                face: s.face,
+            },
+            media: self.media_view(Party::Customer),
+            liveness: self.liveness_view(),
+            queue: position
+                .map(|position| QueuePlace { position, ahead: position.saturating_sub(1) }),
+            staff: s.staff.as_ref().map(|staff| StaffCard {
+                display_name: staff.display_name.clone(),
+                title: staff.title.clone(),
+                staff_no: staff.staff_no.clone(),
+            }),
+            recording: s.recording_state,
+            steps: if s.staff.is_some() { self.steps_view(false) } else { Vec::new() },
+            outcome: s.outcome,
+        }
+    }
+
+    /// What the staff member sees who accepted it.
+    #[must_use]
+    pub fn staff_view(&self, stores: StoresView) -> StaffView {
+        let s = &self.state;
+        StaffView {
+            visit: self.id,
+            number: s.created.number.clone(),
+            state: s.phase,
+            product: self.product_view(),
+            liveness: StaffLivenessView {
+                status: self.staff_liveness(),
+                verdict: s.verdict.clone(),
+            },
+            media: self.media_view(Party::Staff),
+            recording: StaffRecording { state: s.recording_state, stores },
+            steps: self.steps_view(true),
+            alarms: s
+                .alarms
+                .iter()
+                .map(|(code, at)| AlarmView { code: code.clone(), at: *at })
+                .collect(),
+            outcome: s.outcome,
+            started: s.accepted_at,
+        }
+    }
+
+    /// The line in the queue; `mine` is for the caller to decide per viewer.
+    #[must_use]
+    pub fn queue_entry(&self, position: Option<u32>) -> QueueEntry {
+        QueueEntry {
+            visit: self.id,
+            number: self.state.created.number.clone(),
+            product: self.product_view(),
+            state: self.state.phase,
+            waiting_since: self.state.queued_at.unwrap_or(self.state.created_at),
+            position,
+            liveness: self.staff_liveness(),
+            mine: false,
+        }
+    }
+
+    fn product_view(&self) -> ProductView {
+        let product = &self.journey.product;
+        ProductView { id: product.id.clone(), name: product.name.clone() }
+    }
+
+    const fn media_view(&self, own: Party) -> MediaView {
+        let (customer, staff) = (self.state.customer_connected, self.state.staff_connected);
+        match own {
+            Party::Customer => MediaView { connected: customer, peer_connected: staff },
+            Party::Staff => MediaView { connected: staff, peer_connected: customer },
+        }
+    }
+
+    fn liveness_view(&self) -> Option<LivenessView> {
+        (self.state.face != Some(false)).then(|| LivenessView {
+            status: self.state.liveness,
+            attempt: self.state.attempt,
+            attempts_left: self.attempts_left(),
+            challenge: self.live.challenge,
+            advice: self.live.advice,
+        })
+    }
+
+    fn staff_liveness(&self) -> StaffLiveness {
+        match (self.state.face, self.state.liveness) {
+            (Some(false), _) => StaffLiveness::Declined,
+            // Cut short for the last time: there will be no verdict.
+            (_, LivenessStatus::NotStarted) if self.attempts_left() == 0 => StaffLiveness::Failed,
+            (_, LivenessStatus::NotStarted) => StaffLiveness::NotStarted,
+            (_, LivenessStatus::Running) => StaffLiveness::Running,
+            (_, LivenessStatus::Passed) => StaffLiveness::Passed,
+            (_, LivenessStatus::Failed) => StaffLiveness::Failed,
+            (_, LivenessStatus::Referred) => StaffLiveness::Referred,
+        }
+    }
+
+    fn steps_view(&self, show_locked: bool) -> Vec<StepView> {
+        let pairs = self.journey.steps.iter().zip(&self.state.steps);
+        pairs.map(|(def, progress)| step_view(def, *progress, show_locked)).collect()
+    }
+}
+
+fn step_view(def: &StepDef, progress: StepProgress, show_locked: bool) -> StepView {
+    let (state, outcome) = match progress {
+        StepProgress::Locked => (StepState::Locked, None),
+        StepProgress::Open => (StepState::Open, None),
+        StepProgress::Done(outcome) => (StepState::Done, Some(outcome)),
+    };
+    let show = show_locked || state != StepState::Locked;
+    StepView {
+        id: def.id.clone(),
+        kind: def.kind,
+        title: def.title.clone(),
+        text: show.then(|| def.text.clone()),
+        by: def.kind.by(),
+        state,
+        outcome,
+    }
+}
+
+fn consent_texts(texts: &ConsentTexts) -> Vec<ConsentText> {
+    let both = [(ConsentSubject::Recording, &texts.recording), (ConsentSubject::Face, &texts.face)];
+    both.into_iter()
+        .map(|(subject, text)| ConsentText {
+            subject,
+            version: texts.version.clone(),
+            text: text.clone(),
+        })
+        .collect()
+}
