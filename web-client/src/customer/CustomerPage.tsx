@@ -66,7 +66,7 @@ function Visit({ visit }: { visit: CustomerVisit }) {
   const lost = link === "waiting" && view.state !== "closed";
   if (view.state === "in_call") return <CallOrProblem visit={visit} view={view} lost={lost} />;
   return (
-    <CustomerShell number={view.number} lost={lost}>
+    <CustomerShell view={view} lost={lost}>
       <Screen visit={visit} view={view} />
     </CustomerShell>
   );
@@ -77,7 +77,7 @@ function CallOrProblem(props: { visit: CustomerVisit; view: CustomerView; lost: 
   const media = useStore(visit.media.state);
   if (media.problem === null) return <CallScreen visit={visit} view={view} lost={lost} />;
   return (
-    <CustomerShell number={view.number} lost={lost}>
+    <CustomerShell view={view} lost={lost}>
       <MediaProblem problem={media.problem} onRetry={() => visit.media.retry()} />
     </CustomerShell>
   );

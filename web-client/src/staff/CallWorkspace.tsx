@@ -25,9 +25,9 @@ export function CallWorkspace({ desk, view, media }: Props) {
     <main className="workspace" data-testid="workspace" data-state={view.state}>
       <section className="workspace-stage">
         <Stage desk={desk} view={view} media={media} stepOpen={stepOpen} onRemote={setRemote} />
-        <Alarms view={view} />
       </section>
       <div className="workspace-side">
+        <Alarms view={view} />
         <JourneyPanel desk={desk} view={view} media={media} remote={remote} />
         <StatusPanel view={view} />
         <LivenessPanel view={view} />
