@@ -2,7 +2,7 @@
 
 use crate::{
     canonical::CanonicalError, journal::JournalError, keys::KeyError, log::LogError,
-    manifest::ManifestError, seal::SealError, store::StoreError,
+    seal::SealError, store::StoreError,
 };
 
 /// Why the recorder did not do what was asked.
@@ -47,9 +47,6 @@ pub enum RecorderError {
     /// A manifest whose signature is not this branch's.
     #[error("the manifest's signature is not good")]
     BadSignature,
-    /// A manifest that contradicts itself.
-    #[error("manifest: {0}")]
-    Manifest(#[from] ManifestError),
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),

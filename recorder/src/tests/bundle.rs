@@ -204,3 +204,23 @@ fn links_and_nonsense_only_make_it_fail() {
     assert_named(&report, segment);
     assert!(!verify(Path::new("/nonexistent"), &good().key, None).ok);
 }
+
+/// The first thing the format's description tells an outsider to do.
+#[test]
+fn openssl_checks_the_manifests_signature() {
+    let verify = |manifest: &Path| {
+        std::process::Command::new("openssl")
+            .args(["pkeyutl", "-verify", "-pubin", "-rawin", "-inkey"])
+            .arg(good().folder.join("evidence.pub"))
+            .arg("-in")
+            .arg(manifest)
+            .arg("-sigfile")
+            .arg(good().folder.join("manifest.sig"))
+            .output()
+    };
+    match verify(&good().folder.join("manifest.json")) {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(_) => return println!("skipped: no openssl here"),
+    }
+    assert!(!verify(&good().folder.join("export.json")).unwrap().status.success());
+}

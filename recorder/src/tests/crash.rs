@@ -65,7 +65,10 @@ fn what_was_acknowledged_survives_a_kill_and_the_loss_is_declared() {
         assert!(!stored.is_empty());
 
         let rig = Rig::start(&data);
-        let &[recording] = rig.recorder.recovered() else { panic!("nothing recovered") };
+        let &[recording] = rig.recorder.recovered() else {
+            let events: Vec<_> = rig.events.try_iter().collect();
+            panic!("nothing recovered: {events:?}, sealed: {:?}", rig.recorder.list())
+        };
         let view = rig.recorder.view(recording).unwrap();
         assert_eq!(view.summary.state, "recovered");
         assert!(view.gaps.iter().any(|gap| gap.cause == GapCause::Crash.as_str()), "no loss");
