@@ -22,7 +22,7 @@ export function copyOf(bundle: string): string {
   return copy;
 }
 
-export type Stream = { codec: string; start: number; duration: number };
+export type Stream = { codec: string; start: number; end: number };
 
 /** What ffprobe finds in a media file: first and last presentation time of each stream. */
 export async function probe(file: string): Promise<{ video: Stream; audio: Stream }> {
@@ -43,11 +43,10 @@ async function probeStream(file: string, stream: string): Promise<Stream> {
   const ends = report.packets.map(
     (packet) => Number(packet.pts_time) + Number(packet.duration_time ?? 0),
   );
-  const start = Math.min(...begins);
   return {
     codec: report.streams[0]?.codec_name ?? "none",
-    start,
-    duration: Math.max(...ends) - start,
+    start: Math.min(...begins),
+    end: Math.max(...ends),
   };
 }
 
@@ -135,6 +134,10 @@ export class Bundle {
     }
   }
 
+  manifest(): { gaps: Gap[]; tracks: { participant: string }[] } {
+    return JSON.parse(readFileSync(join(this.folder, "manifest.json"), "utf8"));
+  }
+
   /** The sealed segments, in order. */
   segments(): string[] {
     return filesUnder(this.folder).filter((name) => SEGMENT.test(name));
@@ -145,6 +148,8 @@ export class Bundle {
     return filesUnder(this.folder).filter((name) => name.startsWith(`media/${role}`));
   }
 }
+
+type Gap = { participant: string; kind: string; cause: string; duration_us: number };
 
 const SEGMENT = /\.seg$/;
 

@@ -17,6 +17,9 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** A click that finds nothing to click on fails after so long, and says so. */
+const ACTION_TIMEOUT_MS = 20_000;
+
 type Devices = {
   /** `fake`: Chromium's test picture or a film; `none`: no camera and no microphone at all. */
   devices?: "fake" | "none";
@@ -72,6 +75,7 @@ export class Person {
     });
     await context.addInitScript(watchPeers);
     const page = await context.newPage();
+    page.setDefaultTimeout(ACTION_TIMEOUT_MS);
     const console: string[] = [];
     page.on("console", (message) => console.push(`[${message.type()}] ${message.text()}`));
     page.on("pageerror", (error) => console.push(`[uncaught] ${error.message}`));

@@ -101,7 +101,7 @@ export class Staff {
     await this.page.getByTestId("document-capture").click();
     await expect(this.page.getByTestId("document-preview")).toBeVisible();
     await this.person.picture("07-document-still");
-    await this.page.getByTestId("document-confirm").click();
+    await this.page.getByTestId("step-complete").click();
   }
 
   async close(outcome: "completed" | "declined" | "abandoned"): Promise<void> {

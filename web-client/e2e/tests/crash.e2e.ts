@@ -37,9 +37,13 @@ test("a server killed in mid-call leaves evidence that verifies, with the loss d
     const recording = await auditor.recordingOf(visit);
     expect(recording.state).toBe("recovered");
     expect(recording.gap_ms, "the loss is declared").toBeGreaterThan(0);
-    figure("media declared lost after kill -9", `${recording.gap_ms} ms`);
-
     const bundle = await Bundle.export(scene.branch, recording.recording);
+    const lost = bundle.manifest().gaps.filter((gap) => gap.cause === "crash");
+    expect(lost.length, "the loss is on the gap ledger").toBeGreaterThan(0);
+    figure(
+      "declared lost at kill -9, by track",
+      lost.map((gap) => `${gap.kind} ${Math.round(gap.duration_us / 1000)} ms`).join(", "),
+    );
     const verdict = await bundle.verify();
     expect(verdict.code, verdict.stdout + verdict.stderr).toBe(0);
 

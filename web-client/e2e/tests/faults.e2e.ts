@@ -36,24 +36,6 @@ test.describe("a customer is told what is wrong", () => {
     expect(await answer.json()).toMatchObject({ code: "link_unknown", status: 404 });
   });
 
-  test("a link that has expired", async () => {
-    const staff = await scene.staff();
-    await staff.signIn();
-    const made = await staff.post("/api/v1/visits", { product: "demo-loan", expires_in_s: 1 });
-    expect(made.status(), await made.text()).toBe(201);
-    const { url, token } = await made.json();
-    await staff.page.waitForTimeout(1_500);
-    const customer = await scene.customer();
-    await customer.open(url.replace(/^https?:\/\/[^/]+/, ""));
-    await expect(customer.page.getByTestId("visit-problem")).toBeVisible();
-    await customer.person.picture("31-expired-link");
-    const answer = await customer.page.request.get(`${scene.branch.url}/api/v1/customer/visit`, {
-      headers: { Authorization: `Bearer ${token}` },
-    });
-    expect(answer.status()).toBe(410);
-    expect(await answer.json()).toMatchObject({ code: "link_expired" });
-  });
-
   for (const [code, devices, picture] of [
     ["permission_denied", { permission: "deny" }, "32-permission-denied"],
     ["no_camera", { devices: "none" }, "33-no-camera"],
@@ -83,9 +65,8 @@ test.describe("a customer is told what is wrong", () => {
     });
     await customer.start();
     await customer.consent("no face");
-    await customer.checkMedia();
     const error = customer.page.getByTestId("media-error");
-    await expect(error).toHaveAttribute("data-code", /no_h264|codec_not_agreed/);
+    await expect(error).toHaveAttribute("data-code", "no_h264");
     await customer.person.picture("34-no-h264");
 
     const refused = await customer.page.evaluate(async (token) => {
@@ -110,6 +91,30 @@ test.describe("a customer is told what is wrong", () => {
       { status: 422, code: "bad_sdp" },
     ]);
   });
+});
+
+test("a link that has expired", async () => {
+  const scene = await Scene.open({ env: { VBRANCH_BRANCH_LINK_LIFETIME_S: "1" } });
+  try {
+    const staff = await scene.staff();
+    await staff.signIn();
+    const made = await staff.post("/api/v1/visits", { product: "demo-loan" });
+    expect(made.status(), await made.text()).toBe(201);
+    const { url, token } = await made.json();
+    const ask = async () =>
+      staff.page.request.get(`${scene.branch.url}/api/v1/customer/visit`, {
+        headers: { Authorization: `Bearer ${token}` },
+      });
+    await expect.poll(async () => (await ask()).status(), { timeout: 10_000 }).toBe(410);
+    expect(await (await ask()).json()).toMatchObject({ code: "link_expired" });
+
+    const customer = await scene.customer();
+    await customer.open(url.replace(/^https?:\/\/[^/]+/, ""));
+    await expect(customer.page.getByTestId("visit-problem")).toBeVisible();
+    await customer.person.picture("31-expired-link");
+  } finally {
+    await scene.close();
+  }
 });
 
 test("malformed and oversize messages end their own socket and nobody's call", async () => {
@@ -144,11 +149,12 @@ test("malformed and oversize messages end their own socket and nobody's call", a
         flood: await send([hello(token), ...Array.from({ length: 200 }, () => '{"type":"ping"}')]),
       };
     });
+    // 1006: the server closed while more was under way, and TCP's reset overtook the reason.
     expect(ends.malformed.close).toBe(1008);
     expect(ends.malformed.errors).toContain("bad_message");
     expect([1009, 1006]).toContain(ends.oversize.close);
-    expect(ends.deep.close).toBe(1008);
-    expect(ends.flood.close).toBe(1008);
+    expect([1008, 1006]).toContain(ends.deep.close);
+    expect([1008, 1006]).toContain(ends.flood.close);
 
     await expectToSeeAndHear(customer.page, "the customer");
     await expectToSeeAndHear(staff.page, "the staff member");
