@@ -86,6 +86,9 @@ impl Sessions {
         let token = Token::random().ok_or(SessionError::NoRandomness)?;
         let now = self.clock.wall();
         let session = Session { token: token.hash(), account, created: now };
+        if let Err(error) = self.purge().await {
+            tracing::warn!(%error, "sessions that are over were not removed");
+        }
         self.store.add_session(&session.token, session.account.id, now).await?;
         self.remember(session, now);
         Ok(token)

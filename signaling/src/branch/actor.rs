@@ -66,7 +66,7 @@ impl Branch {
             tokio::select! {
                 message = messages.recv() => match message {
                     Some(Message::Stop { reply }) => {
-                        self.stop().await;
+                        self.stop(&mut events).await;
                         // The asker may have given up waiting.
                         let _ = reply.send(());
                         return;
@@ -293,8 +293,9 @@ impl Branch {
         }
     }
 
-    /// Closes what depends on this process, then waits for the recordings.
-    async fn stop(&mut self) {
+    /// Closes what depends on this process, then waits for the recordings. Who closes them may
+    /// still have something to say meanwhile, and must not be kept waiting.
+    async fn stop(&mut self, events: &mut mpsc::Receiver<PortEvent>) {
         for id in self.registry.live() {
             let place = self.registry.places.get(&id);
             if place.is_some_and(|p| p.visit.state().depends_on_process()) {
@@ -305,7 +306,12 @@ impl Branch {
         for place in self.registry.places.values_mut() {
             place.worker = None;
         }
-        while self.workers.join_next().await.is_some() {}
+        loop {
+            tokio::select! {
+                done = self.workers.join_next() => if done.is_none() { return },
+                Some(event) = events.recv() => tracing::debug!(?event, "while stopping"),
+            }
+        }
     }
 
     fn now(&self) -> Now {

@@ -61,7 +61,13 @@ impl Branch {
         }
         self.command(visit, Command::Joining(by)).await?;
         let answer = self.ports.media.join(plan.call, plan.participant, offer).await;
+        // Before the client can have the answer, hence before the new connection can be up.
+        let told = match &answer {
+            Ok(_) => self.command(visit, Command::Joined(by.party())).await.map(|_| ()),
+            Err(_) => Ok(()),
+        };
         self.hang_up_if_over(visit, &plan).await;
+        told?;
         Ok(answer?)
     }
 

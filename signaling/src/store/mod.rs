@@ -11,7 +11,7 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
-pub use accounts::{Account, Role, SessionRow};
+pub use accounts::{Account, Role};
 pub use audit::{AuditEntry, AuditRow};
 pub use visits::{Entry, NewVisit, StoredVisit};
 

@@ -58,6 +58,8 @@ pub enum Command {
     Connected(Party),
     /// A party's media connection is gone.
     Disconnected(Party),
+    /// A party's former media connection, if any, has made way for one that is not up yet.
+    Joined(Party),
     /// The customer begins a liveness check, or tries again.
     StartLiveness {
         /// Whether checks can be made at all.

@@ -29,7 +29,9 @@ use vbranch_domain::{
 pub use command::{Actor, Command, Effect, Now, PortCall, Refusal};
 pub use event::{ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, VisitEvent};
 pub use media::MediaPlan;
-pub use state::{LivenessStatus, RecordingState, State, StepProgress, VisitState};
+#[cfg(test)]
+use state::{LivenessStatus, RecordingState, StepProgress};
+pub use state::{State, VisitState};
 
 use crate::{config::Limits, content::Journey};
 
@@ -126,12 +128,6 @@ impl Visit {
         &self.state
     }
 
-    /// The script it follows.
-    #[must_use]
-    pub fn journey(&self) -> &Journey {
-        &self.journey
-    }
-
     /// Whether the link of this visit has become useless: not used in time, or long over.
     #[must_use]
     pub fn link_expired(&self, now: UnixMillis) -> bool {
@@ -159,7 +155,9 @@ impl Visit {
             Command::RecordingFailed => self.recording_failed(&mut out),
             Command::Alarm(code) => self.alarm(&mut out, code),
             Command::Connected(party) => self.connected(&mut out, party),
-            Command::Disconnected(party) => self.disconnected(&mut out, party),
+            Command::Disconnected(party) | Command::Joined(party) => {
+                self.disconnected(&mut out, party);
+            }
             Command::StartLiveness { available } => self.start_liveness(&mut out, available)?,
             Command::SkipLiveness => self.skip_liveness(&mut out)?,
             Command::Kyc(event) => self.kyc(&mut out, event),

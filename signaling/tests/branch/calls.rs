@@ -92,6 +92,19 @@ async fn a_reloaded_page_is_back_in_the_same_call_and_recording() {
 }
 
 #[tokio::test]
+async fn no_step_goes_on_between_a_reload_and_the_new_connection() {
+    let branch = Branch::start().await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, visit) = branch.call(&staff).await;
+    let (status, _) = customer.post("media", json!({"sdp": OFFER})).await;
+    assert_eq!(status, 200);
+    let (status, problem) = staff.open(&visit, "identity").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("media_not_connected")));
+    branch.peers.connect().await;
+    eventually(async || staff.open(&visit, "identity").await.0 == 200).await;
+}
+
+#[tokio::test]
 async fn impatient_pages_do_not_open_two_recordings() {
     let branch = Branch::start().await;
     let customer = branch.customer().await;

@@ -12,6 +12,8 @@ mod document;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod restart;

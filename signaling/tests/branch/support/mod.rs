@@ -155,12 +155,18 @@ pub struct Person {
     pub client: Client,
     base: String,
     bearer: Option<String>,
+    peers: Arc<Peers>,
 }
 
 impl Person {
     fn new(branch: &Branch, bearer: Option<&str>) -> Self {
         let client = Client::builder().cookie_store(true).build().unwrap();
-        Self { client, base: branch.url(""), bearer: bearer.map(str::to_owned) }
+        Self {
+            client,
+            base: branch.url(""),
+            bearer: bearer.map(str::to_owned),
+            peers: branch.peers.clone(),
+        }
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -189,6 +195,7 @@ impl Person {
         let path = format!("/api/v1/visits/{visit}/media");
         let (status, answer) = self.post(&path, json!({"sdp": OFFER})).await;
         assert_eq!(status, 200, "{answer}");
+        self.peers.connect().await;
     }
 
     pub async fn open(&self, visit: &str, step: &str) -> (u16, Value) {
@@ -247,6 +254,7 @@ impl Customer {
     pub async fn join(&self) {
         let (status, answer) = self.post("media", json!({"sdp": OFFER})).await;
         assert_eq!(status, 200, "{answer}");
+        self.http.peers.connect().await;
     }
 
     pub async fn until(&self, field: &str, value: &str) {

@@ -39,6 +39,8 @@ pub struct State {
     /// What was called, in order: `open`, `join customer`, `end`, `close`…
     pub diary: Vec<String>,
     pub recordings: Vec<Recording>,
+    /// Answers whose connection is not up yet.
+    pub answered: Vec<(CallId, ParticipantId)>,
     pub calls: HashMap<CallId, Vec<ParticipantId>>,
     pub verdicts: VecDeque<KycOutcome>,
     pub replays: Vec<(RecordingId, String)>,
@@ -85,6 +87,14 @@ impl Peers {
         self.send(PortEvent::Recorder(RecorderEvent::FirstSegmentDurable { recording })).await;
     }
 
+    /// Clients have their answers: connections come up.
+    pub async fn connect(&self) {
+        let answered = std::mem::take(&mut self.state().answered);
+        for (call, participant) in answered {
+            self.send(PortEvent::MediaConnected { call, participant }).await;
+        }
+    }
+
     pub fn newest(&self) -> RecordingId {
         self.state().recordings.last().expect("a recording").meta.recording
     }
@@ -115,20 +125,13 @@ impl MediaPlane for Peers {
         if !offer.contains("H264") {
             return Err(MediaError::CodecNotAgreed("no H.264".to_owned()));
         }
-        let again = {
-            let mut state = self.state();
-            state.diary.push("join".to_owned());
-            let peers = state.calls.entry(call).or_default();
-            let again = peers.contains(&participant);
-            if !again {
-                peers.push(participant);
-            }
-            again
-        };
-        if again {
-            self.send(PortEvent::MediaDisconnected { call, participant }).await;
+        let mut state = self.state();
+        state.diary.push("join".to_owned());
+        let peers = state.calls.entry(call).or_default();
+        if !peers.contains(&participant) {
+            peers.push(participant);
         }
-        self.send(PortEvent::MediaConnected { call, participant }).await;
+        state.answered.push((call, participant));
         Ok("v=0\r\nanswer".to_owned())
     }
 
