@@ -6,6 +6,7 @@ import { dateTime } from "../format";
 import { useLanguage, useTranslation } from "../i18n";
 import { useNow } from "../ui/useNow";
 import type { PlayerState, ReplayPlayer } from "./ReplayPlayer";
+import type { Presence } from "./TrackPlayer";
 
 type Props = { player: ReplayPlayer; state: PlayerState; number: string | null };
 
@@ -20,7 +21,7 @@ export function ReplayScreens({ player, state, number }: Props) {
           key={track.participant}
           player={player}
           track={track}
-          absent={state.absent.includes(track.participant)}
+          presence={state.presence[track.participant] ?? "waiting"}
         />
       ))}
       {state.stalled && (
@@ -33,9 +34,9 @@ export function ReplayScreens({ player, state, number }: Props) {
   );
 }
 
-type ScreenProps = { player: ReplayPlayer; track: ReplayTrack; absent: boolean };
+type ScreenProps = { player: ReplayPlayer; track: ReplayTrack; presence: Presence };
 
-function Screen({ player, track, absent }: ScreenProps) {
+function Screen({ player, track, presence }: ScreenProps) {
   const { t } = useTranslation();
   const attach = useCallback(
     (video: HTMLVideoElement | null) => {
@@ -48,7 +49,7 @@ function Screen({ player, track, absent }: ScreenProps) {
   const label =
     track.role === "customer" ? "audit.replay.videoCustomer" : "audit.replay.videoStaff";
   return (
-    <figure className={`screen${absent ? " is-absent" : ""}`}>
+    <figure className={`screen is-${presence}`}>
       {/* A recorded conversation has no captions; the step timeline beside it tells what happens. */}
       {/* eslint-disable-next-line jsx-a11y/media-has-caption */}
       <video
@@ -57,9 +58,11 @@ function Screen({ player, track, absent }: ScreenProps) {
         preload="auto"
         aria-label={t(label)}
         data-testid={`replay-video-${track.role}`}
-        data-absent={absent}
+        data-presence={presence}
       />
-      {absent && <p className="screen-absent">{t("audit.replay.absent")}</p>}
+      {(presence === "absent" || presence === "missing") && (
+        <p className="screen-note">{t(`audit.replay.${presence}`)}</p>
+      )}
       <figcaption>{t(`audit.replay.${track.role}`)}</figcaption>
     </figure>
   );

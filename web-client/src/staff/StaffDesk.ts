@@ -20,6 +20,8 @@ import { createStore } from "../store";
 export type DeskState = {
   queue: QueueEntry[] | null;
   visit: StaffView | null;
+  /** A visit of mine is being opened: the queue would only flash by. */
+  entering: boolean;
   link: SnapshotStatus;
   problem: Problem | null;
 };
@@ -28,6 +30,7 @@ export class StaffDesk {
   readonly state = createStore<DeskState>({
     queue: null,
     visit: null,
+    entering: false,
     link: "connecting",
     problem: null,
   });
@@ -85,10 +88,12 @@ export class StaffDesk {
   enter(visit: string): void {
     if (this.current === visit) return;
     this.current = visit;
+    this.state.patch({ entering: true });
     this.snapshots.watch(visit);
-    void this.command(() => this.api.visit(visit)).catch((thrown: unknown) =>
-      this.trouble(asProblem(thrown)),
-    );
+    void this.command(() => this.api.visit(visit)).catch((thrown: unknown) => {
+      this.state.patch({ entering: false });
+      this.trouble(asProblem(thrown));
+    });
   }
 
   /** Runs a request of the current visit. A push that came meanwhile is newer than its answer. */
@@ -104,7 +109,7 @@ export class StaffDesk {
     this.current = null;
     this.snapshots.watch(null);
     this.media.leave();
-    this.state.patch({ visit: null });
+    this.state.patch({ visit: null, entering: false });
     void this.load();
   }
 
@@ -129,7 +134,7 @@ export class StaffDesk {
 
   private apply(view: StaffView): void {
     if (view.visit !== this.current) return;
-    this.state.patch({ visit: view });
+    this.state.patch({ visit: view, entering: false });
     if (view.state === "closed") this.media.leave();
     if (view.state !== "in_call") return;
     this.media.join(this.api.negotiate(view.visit));

@@ -27,7 +27,7 @@ export default function StaffPage() {
 function Desk({ user, signOut }: { user: User; signOut: () => void }) {
   const { t } = useTranslation();
   const [desk] = useState(() => new StaffDesk(signOut));
-  const { visit, queue, link, problem } = useStore(desk.state);
+  const { visit, entering, queue, link, problem } = useStore(desk.state);
   const media = useStore(desk.media.state);
 
   useEffect(() => {
@@ -54,6 +54,10 @@ function Desk({ user, signOut }: { user: User; signOut: () => void }) {
       )}
       {visit ? (
         <CallWorkspace desk={desk} view={visit} media={media} />
+      ) : entering ? (
+        <p className="page-loading" role="status">
+          {t("loading")}
+        </p>
       ) : (
         <main className="page-main wide">
           <div className="title-row">

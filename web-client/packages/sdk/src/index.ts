@@ -22,3 +22,4 @@ export {
 export { summarize, type ConnectionSummary } from "./media/stats.js";
 export { replayClock, MIN_RATE, MAX_RATE, type ReplayClock } from "./replay/clock.js";
 export { planTrack, correct, type Correction, type TrackPlan } from "./replay/sync.js";
+export { coverageAt, type Coverage, type Span } from "./replay/coverage.js";

@@ -30,6 +30,7 @@ export const audit = {
     videoCustomer: "Recording of the customer",
     videoStaff: "Recording of the staff member",
     absent: "Not connected at this point",
+    missing: "Nothing was recorded here",
     play: "Play",
     pause: "Pause",
     speed: "Speed",

@@ -30,6 +30,7 @@ export const audit = {
     videoCustomer: "客户录像",
     videoStaff: "柜员录像",
     absent: "此刻未接入",
+    missing: "此处没有录到画面和声音",
     play: "播放",
     pause: "暂停",
     speed: "速度",
