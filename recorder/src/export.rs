@@ -12,19 +12,21 @@ use std::{
 use vbranch_domain::{RecordingId, UnixMillis};
 
 use crate::{
+    access::{AccessKind, AccessLeaf, log_access},
     archive::Archive,
     bundle::{
         DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
         MANIFEST, MANIFEST_SIG, MediaFile, MediaPlan, OBJECTS, PUBLIC_KEY, media_plan,
     },
     canonical,
+    config::RecorderConfig,
     error::RecorderError,
     hash::{Hasher, Sha256},
     keys::{DataKey, EvidenceKey, FileKek},
     log::EvidenceLog,
     manifest::{Manifest, Sealed},
     segment::InitHash,
-    service::{AccessKind, AccessLeaf, Recorder, RecorderConfig, log_access},
+    service::Recorder,
     store::{FsStore, ObjectName, Store},
 };
 

@@ -1,10 +1,12 @@
 //! The encrypted dual recorder: tap -> fMP4 segment -> seal -> two stores -> manifest -> log, and
 //! back: verify, replay, export. The only holder of keys.
 
+mod access;
 mod archive;
 mod bundle;
 pub mod canonical;
 pub mod capture;
+mod config;
 mod error;
 mod export;
 pub mod hash;
@@ -29,10 +31,11 @@ mod tests;
 pub mod verify;
 mod worker;
 
+pub use access::{AccessKind, AccessLeaf, MAX_REASON};
 pub use bundle::{ExportRecord, MediaFile};
+pub use config::{
+    OnEvent, RecorderConfig, RecorderHealth, RecorderPaths, StoreHealth, StoresRequired,
+};
 pub use error::RecorderError;
 pub use export::{ExportOptions, export};
-pub use service::{
-    AccessKind, AccessLeaf, MAX_ARTIFACT, MAX_REASON, OnEvent, Recorder, RecorderConfig,
-    RecorderHealth, RecorderPaths, StoreHealth, StoresRequired,
-};
+pub use service::{MAX_ARTIFACT, Recorder};

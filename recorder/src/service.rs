@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{File, OpenOptions, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
@@ -12,10 +12,9 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use vbranch_domain::{
-    Clock, Mono, ParticipantId, RecordingId, Tap, UnixMillis,
+    Clock, Mono, ParticipantId, RecordingId, Tap,
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
         ReplayView, StoreId,
@@ -24,13 +23,14 @@ use vbranch_domain::{
 };
 
 use crate::{
+    access::{AccessLeaf, log_access, open_access},
     archive::{self, Archive},
+    config::{OnEvent, RecorderConfig, RecorderHealth, StoreHealth, StoresRequired},
     error::RecorderError,
-    keys::{DataKey, EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
-    log::{Access, EvidenceLog, LogEntry, note::is_origin},
+    keys::{EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
+    log::{EvidenceLog, note::is_origin},
     recovery::Recovery,
     replicator::{Replicator, WINDOW, spawn_writer},
-    seal::{open, seal},
     store::{ArtifactName, FsStore, Store, create_dir_durable, replace_durable},
     worker::{Message, Reply, Worker},
 };
@@ -42,114 +42,6 @@ const MAX_MESSAGES: usize = 4096;
 const WAIT: Duration = Duration::from_secs(30);
 /// The largest artefact: a photograph of a document.
 pub const MAX_ARTIFACT: usize = 16 * 1024 * 1024;
-/// The longest reason for a replay or an export, in bytes.
-pub const MAX_REASON: usize = 2000;
-
-/// Told of every [`RecorderEvent`], on the recorder's own thread: must return at once and must not
-/// call the recorder.
-pub type OnEvent = Box<dyn Fn(RecorderEvent) + Send + Sync>;
-
-/// Where everything lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecorderPaths {
-    /// Journals and manifests of recordings.
-    pub recordings: PathBuf,
-    /// The evidence log.
-    pub log: PathBuf,
-    /// Keys: `kek.key`, `evidence.key`, and `evidence.pub` for auditors to take.
-    pub keys: PathBuf,
-    /// The first store.
-    pub store_a: PathBuf,
-    /// The second store; on another disk, or better another machine.
-    pub store_b: PathBuf,
-}
-
-impl RecorderPaths {
-    /// The embedded default: all below one folder.
-    #[must_use]
-    pub fn under(data: &Path) -> Self {
-        Self {
-            recordings: data.join("recordings"),
-            log: data.join("log"),
-            keys: data.join("keys"),
-            store_a: data.join("store-a"),
-            store_b: data.join("store-b"),
-        }
-    }
-}
-
-/// How many stores must acknowledge before business begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StoresRequired {
-    /// Both; while one is known to be in trouble, and the alarm is raised, the other alone counts.
-    #[default]
-    Both,
-    /// Either.
-    One,
-}
-
-/// What the recorder is started with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecorderConfig {
-    /// Where everything lives.
-    pub paths: RecorderPaths,
-    /// How many stores must acknowledge before business begins.
-    pub stores_required: StoresRequired,
-    /// Name of the evidence log, unique to this branch, like `bank.example/branch-1`.
-    pub log_origin: String,
-}
-
-/// How a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreHealth {
-    /// Which.
-    pub store: StoreId,
-    /// What is wrong with it; `None` while all is well.
-    pub trouble: Option<String>,
-    /// Objects it has not got yet.
-    pub behind: usize,
-}
-
-/// How the recorder is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecorderHealth {
-    /// Both stores.
-    pub stores: [StoreHealth; 2],
-    /// Recordings that are being made.
-    pub open: usize,
-}
-
-impl RecorderHealth {
-    /// Whether new calls can be recorded.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.stores.iter().any(|store| store.trouble.is_none())
-    }
-}
-
-/// What kind of access is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessKind {
-    /// Someone watched.
-    Replay,
-    /// Someone took a copy.
-    Export,
-}
-
-/// An access to a recording, for the evidence log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessLeaf {
-    /// What was done.
-    pub kind: AccessKind,
-    /// By whom: an account's id.
-    pub user: String,
-    /// To which recording.
-    pub recording: RecordingId,
-    /// Why. Sealed under the recording's key before it is written down.
-    pub reason: String,
-    /// When.
-    pub at: UnixMillis,
-}
 
 /// What worker and callers share.
 pub(crate) struct Shared {
@@ -496,53 +388,4 @@ fn start_writers(
     };
     let jobs = [start(StoreId::A, a, b)?, start(StoreId::B, b, a)?];
     Ok(Replicator::new(jobs, shared.clock.mono()))
-}
-
-/// Seals the reason and enters the access.
-pub(crate) fn log_access(
-    archive: &Archive,
-    log: &EvidenceLog,
-    leaf: &AccessLeaf,
-) -> Result<(), RecorderError> {
-    let good_user = !leaf.user.is_empty() && leaf.user.len() <= 200;
-    if leaf.reason.trim().is_empty() || leaf.reason.len() > MAX_REASON || !good_user {
-        return Err(RecorderError::Config("an access needs a user and a reason".to_owned()));
-    }
-    let manifest = archive.manifest(leaf.recording)?;
-    let key = archive.data_key(&manifest)?.access(leaf.recording)?;
-    let context = access_context(leaf.recording, &leaf.user, leaf.at);
-    let sealed = seal(&key, &context, leaf.reason.as_bytes())?;
-    let access = Access {
-        recording: leaf.recording,
-        user: leaf.user.clone(),
-        reason_sealed: BASE64_STANDARD.encode(sealed),
-        at_ms: leaf.at,
-    };
-    let entry = match leaf.kind {
-        AccessKind::Replay => LogEntry::Replay(access),
-        AccessKind::Export => LogEntry::Export(access),
-    };
-    Ok(log.append(&entry)?)
-}
-
-fn open_access(key: &DataKey, entry: LogEntry) -> Option<AccessLeaf> {
-    let (kind, access) = match entry {
-        LogEntry::Replay(access) => (AccessKind::Replay, access),
-        LogEntry::Export(access) => (AccessKind::Export, access),
-        LogEntry::Manifest { .. } => return None,
-    };
-    let sealed = BASE64_STANDARD.decode(&access.reason_sealed).ok()?;
-    let context = access_context(access.recording, &access.user, access.at_ms);
-    let reason = open(&key.access(access.recording).ok()?, &context, &sealed).ok()?;
-    Some(AccessLeaf {
-        kind,
-        user: access.user,
-        recording: access.recording,
-        reason: String::from_utf8(reason).ok()?,
-        at: access.at_ms,
-    })
-}
-
-fn access_context(recording: RecordingId, user: &str, at: UnixMillis) -> Vec<u8> {
-    format!("vbranch/v1/access|{recording}|{user}|{}", at.0).into_bytes()
 }

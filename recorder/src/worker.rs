@@ -22,6 +22,7 @@ use vbranch_domain::{
 };
 
 use crate::{
+    config::StoreHealth,
     error::RecorderError,
     hash::Sha256,
     keys::DataKey,
@@ -31,7 +32,7 @@ use crate::{
     recovery::{Closed, folder_of, write_manifest, write_replicated, write_summary},
     replicator::{Change, Done, Replicator, store_word},
     segment::MAX_SEGMENT,
-    service::{Shared, StoreHealth},
+    service::Shared,
     store::{ArtifactName, ObjectName},
     tap::RecorderTap,
 };

@@ -31,6 +31,10 @@ pub enum HlsResource {
 /// A segment counts until the next one starts, so that a gap keeps its length and a position in
 /// the playlist is an offset in the recording minus that of the first segment. `uri` gives each
 /// resource an address, which must not contain quotes or line breaks.
+///
+/// A new init section is no discontinuity (section 4.3.2.3): the timestamps of all segments lie on
+/// the recording's one timeline. Said to be one, players place what follows by the length of what
+/// came before, and sound that overlaps the change puts everything after it out of step.
 pub fn vod_playlist(segments: &[HlsSegment], uri: impl Fn(HlsResource) -> String) -> String {
     let lengths = lengths(segments);
     let longest = lengths.iter().max().copied().unwrap_or_default();
@@ -43,9 +47,6 @@ pub fn vod_playlist(segments: &[HlsSegment], uri: impl Fn(HlsResource) -> String
     let mut init = None;
     for (segment, length) in segments.iter().zip(lengths) {
         if init != Some(segment.init) {
-            if init.is_some() {
-                text.push_str("#EXT-X-DISCONTINUITY\n");
-            }
             init = Some(segment.init);
             let address = uri(HlsResource::Init(segment.init));
             // Writing to a string cannot fail.
@@ -95,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_keeps_its_length_and_a_new_init_is_a_discontinuity() {
+    fn a_gap_keeps_its_length_and_a_new_init_goes_on_with_the_same_time() {
         let segments =
             [segment(0, 1, 500, 1000), segment(1, 1, 1480, 1020), segment(2, 2, 9000, 990)];
         assert_eq!(
             vod_playlist(&segments, uri),
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:8\n#EXT-X-MEDIA-SEQUENCE:0\n\
              #EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MAP:URI=\"init-1.mp4\"\n#EXTINF:0.980000,\n0.m4s\n\
-             #EXTINF:7.520000,\n1.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-2.mp4\"\n\
+             #EXTINF:7.520000,\n1.m4s\n#EXT-X-MAP:URI=\"init-2.mp4\"\n\
              #EXTINF:0.990000,\n2.m4s\n#EXT-X-ENDLIST\n"
         );
     }
