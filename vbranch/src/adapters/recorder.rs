@@ -95,7 +95,7 @@ fn to_port(error: vbranch_recorder::RecorderError) -> RecorderError {
     use vbranch_recorder::RecorderError as E;
     match error {
         E::NotFound | E::NotOpen => RecorderError::NotFound,
-        E::NoGoodCopy | E::BadSignature | E::Manifest(_) | E::Seal(_) | E::Canonical(_) => {
+        E::NoGoodCopy | E::BadSignature | E::Seal(_) | E::Canonical(_) => {
             RecorderError::Damaged(error.to_string())
         }
         other => RecorderError::Unavailable(other.to_string()),
