@@ -14,6 +14,8 @@ mod journey;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod restart;
