@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -62,6 +62,13 @@ export class Branch {
     return this.output.join("");
   }
 
+  /** A folder beside its data, for what a test takes out of it. */
+  scratch(): string {
+    const folder = `${this.dataDir}.scratch`;
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+
   /** Ends it as an operator does, and gives the exit code. */
   async stop(): Promise<number | null> {
     return this.end("SIGTERM", 30_000);
@@ -77,6 +84,7 @@ export class Branch {
     await this.stop();
     rmSync(this.dataDir, { recursive: true, force: true });
     rmSync(`${this.dataDir}.log`, { force: true });
+    rmSync(this.scratch(), { recursive: true, force: true });
   }
 
   private async ready(): Promise<void> {

@@ -4,6 +4,9 @@ import type { Person } from "./people";
 
 /** A customer's way through a visit, in the words of the page. */
 export class Customer {
+  /** When this customer's media went to the server: the recording begins. */
+  joinedAt = 0;
+
   constructor(
     readonly person: Person,
     private readonly url: string,
@@ -52,6 +55,7 @@ export class Customer {
     await expect(this.page.getByTestId("media-check")).toBeVisible();
     await expect(this.page.getByTestId("media-continue")).toBeEnabled();
     await this.person.picture("03-media-check");
+    this.joinedAt = Date.now();
     await this.page.getByTestId("media-continue").click();
   }
 

@@ -105,7 +105,7 @@ export class Bundle {
   ) {}
 
   static async export(branch: Branch, recording: string): Promise<Bundle> {
-    const folder = join(mkdtempSync(join(tmpdir(), "vbranch-export-")), "bundle");
+    const folder = mkdtempSync(join(branch.scratch(), "bundle-"));
     const { code, stdout, stderr } = await vbranch(
       branch.dataDir,
       ...["export", recording, "--out", folder, "--media", "--reason", "end-to-end test"],

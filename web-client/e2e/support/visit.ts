@@ -1,4 +1,4 @@
-import { test } from "@playwright/test";
+import { type TestInfo, test as base } from "@playwright/test";
 
 import { Branch } from "./branch";
 import { Customer } from "./customer";
@@ -41,8 +41,7 @@ export class Scene {
   }
 
   /** Ends everything; what is needed to find out why a test failed goes into its report. */
-  async close(): Promise<void> {
-    const info = test.info();
+  async close(info: TestInfo): Promise<void> {
     const failed = info.status !== info.expectedStatus;
     for (const person of this.people) {
       if (failed) {
@@ -57,6 +56,21 @@ export class Scene {
     await this.branch.discard();
   }
 }
+
+type Open = (options?: Parameters<typeof Branch.start>[0]) => Promise<Scene>;
+
+/** Tests that open scenes; they are closed when the test is over, however it went. */
+export const test = base.extend<{ open: Open }>({
+  open: async ({}, use, info) => {
+    const scenes: Scene[] = [];
+    await use(async (options) => {
+      const scene = await Scene.open(options);
+      scenes.push(scene);
+      return scene;
+    });
+    for (const scene of scenes) await scene.close(info);
+  },
+});
 
 /** From the demo entry to a call in which both see and hear each other, without face processing. */
 export async function intoCall(scene: Scene): Promise<{ customer: Customer; staff: Staff }> {

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { expect, test } from "@playwright/test";
+import { expect } from "@playwright/test";
 
 import { Auditor } from "../support/auditor";
 import { newDataDir, run } from "../support/branch";
@@ -12,18 +12,35 @@ import { Bundle } from "../support/evidence";
 import { note } from "../support/figures";
 import { expectToSeeAndHear } from "../support/media";
 import { BINARY } from "../support/paths";
-import { Scene, intoCall } from "../support/visit";
+import { intoCall, test as scenes } from "../support/visit";
+
+const test = scenes.extend<{ smallDisk: string }>({
+  /** A disk of a megabyte, full within seconds of a call. */
+  smallDisk: async ({}, use, info) => {
+    const small = mkdtempSync(join(tmpdir(), "vbranch-small-"));
+    const mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small];
+    const mounted = spawnSync("mount", mount, { stdio: "ignore" }).status === 0;
+    if (!mounted) note("a full disk was not tried: this machine does not let one be mounted");
+    info.skip(!mounted, "no right to mount a small disk");
+    await use(small);
+    execFileSync("umount", ["-l", small]);
+    rmSync(small, { recursive: true, force: true });
+  },
+});
+
+const leftovers: string[] = [];
+test.afterAll(() => leftovers.forEach((folder) => rmSync(folder, { recursive: true })));
+
+function modelsFolder(fill: (folder: string) => void): string {
+  const folder = newDataDir();
+  leftovers.push(folder);
+  fill(folder);
+  return folder;
+}
 
 test.describe("a customer is told what is wrong", () => {
-  let scene: Scene;
-  test.beforeEach(async () => {
-    scene = await Scene.open();
-  });
-  test.afterEach(async () => {
-    await scene.close();
-  });
-
-  test("a link that nobody was given", async () => {
+  test("a link that nobody was given", async ({ open }) => {
+    const scene = await open();
     const customer = await scene.customer();
     await customer.open(`/v/${"A".repeat(43)}`);
     await expect(customer.page.getByTestId("visit-problem")).toBeVisible();
@@ -40,7 +57,8 @@ test.describe("a customer is told what is wrong", () => {
     ["permission_denied", { permission: "deny" }, "32-permission-denied"],
     ["no_camera", { devices: "none" }, "33-no-camera"],
   ] as const) {
-    test(`camera trouble: ${code}`, async () => {
+    test(`camera trouble: ${code}`, async ({ open }) => {
+      const scene = await open();
       const customer = await scene.customer(devices);
       await customer.start();
       await customer.consent("no face");
@@ -51,7 +69,8 @@ test.describe("a customer is told what is wrong", () => {
     });
   }
 
-  test("a browser without H.264, and an offer without it", async () => {
+  test("a browser without H.264, and an offer without it", async ({ open }) => {
+    const scene = await open();
     const customer = await scene.customer();
     await customer.person.context.addInitScript(() => {
       for (const side of [RTCRtpReceiver, RTCRtpSender]) {
@@ -93,111 +112,88 @@ test.describe("a customer is told what is wrong", () => {
   });
 });
 
-test("a link that has expired", async () => {
-  const scene = await Scene.open({ env: { VBRANCH_BRANCH_LINK_LIFETIME_S: "1" } });
-  try {
-    const staff = await scene.staff();
-    await staff.signIn();
-    const made = await staff.post("/api/v1/visits", { product: "demo-loan" });
-    expect(made.status(), await made.text()).toBe(201);
-    const { url, token } = await made.json();
-    const ask = async () =>
-      staff.page.request.get(`${scene.branch.url}/api/v1/customer/visit`, {
-        headers: { Authorization: `Bearer ${token}` },
-      });
-    await expect.poll(async () => (await ask()).status(), { timeout: 10_000 }).toBe(410);
-    expect(await (await ask()).json()).toMatchObject({ code: "link_expired" });
-
-    const customer = await scene.customer();
-    await customer.open(url.replace(/^https?:\/\/[^/]+/, ""));
-    await expect(customer.page.getByTestId("visit-problem")).toBeVisible();
-    await customer.person.picture("31-expired-link");
-  } finally {
-    await scene.close();
-  }
-});
-
-test("malformed and oversize messages end their own socket and nobody's call", async () => {
-  const scene = await Scene.open();
-  try {
-    const { customer, staff } = await intoCall(scene);
-    await staff.expectRecording("on");
-    const ends = await customer.page.evaluate(async () => {
-      const send = async (messages: string[]) =>
-        new Promise<{ close: number; errors: string[] }>((done) => {
-          const socket = new WebSocket(`${location.origin.replace("http", "ws")}/api/v1/ws`);
-          const errors: string[] = [];
-          socket.onmessage = (event) => {
-            const message = JSON.parse(event.data as string) as { type: string; code?: string };
-            if (message.type === "error") errors.push(message.code ?? "");
-          };
-          socket.onopen = () => messages.forEach((message) => socket.send(message));
-          socket.onclose = (event) => done({ close: event.code, errors });
-          setTimeout(() => done({ close: 0, errors }), 10_000);
-        });
-      const hello = (token: string) => JSON.stringify({ type: "hello", token });
-      const token = location.pathname.replace("/v/", "");
-      return {
-        malformed: await send([hello(token), "{", "[]", '{"type":"no such thing"}']),
-        oversize: await send([hello(token), JSON.stringify({ type: "x".repeat(20_000) })]),
-        deep: await send([
-          hello(token),
-          "[".repeat(10_000),
-          "[".repeat(10_000),
-          "[".repeat(10_000),
-        ]),
-        flood: await send([hello(token), ...Array.from({ length: 200 }, () => '{"type":"ping"}')]),
-      };
+test("a link that has expired", async ({ open }) => {
+  const scene = await open({ env: { VBRANCH_BRANCH_LINK_LIFETIME_S: "1" } });
+  const staff = await scene.staff();
+  await staff.signIn();
+  const made = await staff.post("/api/v1/visits", { product: "demo-loan" });
+  expect(made.status(), await made.text()).toBe(201);
+  const { url, token } = await made.json();
+  const ask = async () =>
+    staff.page.request.get(`${scene.branch.url}/api/v1/customer/visit`, {
+      headers: { Authorization: `Bearer ${token}` },
     });
-    // 1006: the server closed while more was under way, and TCP's reset overtook the reason.
-    expect(ends.malformed.close).toBe(1008);
-    expect(ends.malformed.errors).toContain("bad_message");
-    expect([1009, 1006]).toContain(ends.oversize.close);
-    expect([1008, 1006]).toContain(ends.deep.close);
-    expect([1008, 1006]).toContain(ends.flood.close);
+  await expect.poll(async () => (await ask()).status(), { timeout: 10_000 }).toBe(410);
+  expect(await (await ask()).json()).toMatchObject({ code: "link_expired" });
 
-    await expectToSeeAndHear(customer.page, "the customer");
-    await expectToSeeAndHear(staff.page, "the staff member");
-    await staff.expectRecording("on");
-  } finally {
-    await scene.close();
-  }
+  const customer = await scene.customer();
+  await customer.open(url.replace(/^https?:\/\/[^/]+/, ""));
+  await expect(customer.page.getByTestId("visit-problem")).toBeVisible();
+  await customer.person.picture("31-expired-link");
 });
 
-test("one of the two stores is full: staff are told, the recording goes on in the other", async () => {
-  const small = mkdtempSync(join(tmpdir(), "vbranch-small-"));
-  const mounted =
-    spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small], { stdio: "ignore" })
-      .status === 0;
-  if (!mounted) note("a full disk was not tried: this machine does not let one be mounted");
-  test.skip(!mounted, "no right to mount a small disk");
-  let scene: Scene | null = null;
-  try {
-    scene = await Scene.open({ env: { VBRANCH_RECORDER_STORE_B: small } });
-    const { customer, staff } = await intoCall(scene);
-    await staff.expectRecording("on");
-    await expect
-      .poll(async () => (await staff.view()).recording.stores, { timeout: 60_000 })
-      .toEqual({ a: "ok", b: "degraded" });
-    await expect
-      .poll(async () => (await staff.view()).alarms.map((alarm) => alarm.code))
-      .toContain("store_degraded");
-    await staff.person.picture("40-store-full");
-    await expectToSeeAndHear(customer.page, "the customer");
+test("malformed and oversize messages end their own socket and nobody's call", async ({ open }) => {
+  const scene = await open();
+  const { customer, staff } = await intoCall(scene);
+  await staff.expectRecording("on");
+  const ends = await customer.page.evaluate(async () => {
+    const send = async (messages: string[]) =>
+      new Promise<{ close: number; errors: string[] }>((done) => {
+        const socket = new WebSocket(`${location.origin.replace("http", "ws")}/api/v1/ws`);
+        const errors: string[] = [];
+        socket.onmessage = (event) => {
+          const message = JSON.parse(event.data as string) as { type: string; code?: string };
+          if (message.type === "error") errors.push(message.code ?? "");
+        };
+        socket.onopen = () => messages.forEach((message) => socket.send(message));
+        socket.onclose = (event) => done({ close: event.code, errors });
+        setTimeout(() => done({ close: 0, errors }), 10_000);
+      });
+    const hello = (token: string) => JSON.stringify({ type: "hello", token });
+    const token = location.pathname.replace("/v/", "");
+    return {
+      malformed: await send([hello(token), "{", "[]", '{"type":"no such thing"}']),
+      oversize: await send([hello(token), JSON.stringify({ type: "x".repeat(20_000) })]),
+      deep: await send([hello(token), "[".repeat(10_000), "[".repeat(10_000), "[".repeat(10_000)]),
+      flood: await send([hello(token), ...Array.from({ length: 200 }, () => '{"type":"ping"}')]),
+    };
+  });
+  // 1006: the server closed while more was under way, and TCP's reset overtook the reason.
+  expect(ends.malformed.close).toBe(1008);
+  expect(ends.malformed.errors).toContain("bad_message");
+  expect([1009, 1006]).toContain(ends.oversize.close);
+  expect([1008, 1006]).toContain(ends.deep.close);
+  expect([1008, 1006]).toContain(ends.flood.close);
 
-    const visit = staff.visit;
-    await staff.close("abandoned");
-    await customer.expectClosed("abandoned");
-    const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
-    await auditor.signIn();
-    const recording = await auditor.recordingOf(visit);
-    const verdict = await (await Bundle.export(scene.branch, recording.recording)).verify();
-    expect(verdict.code, verdict.stdout + verdict.stderr).toBe(0);
-  } finally {
-    await scene?.close();
-    execFileSync("umount", ["-l", small]);
-    rmSync(small, { recursive: true, force: true });
-  }
+  await expectToSeeAndHear(customer.page, "the customer");
+  await expectToSeeAndHear(staff.page, "the staff member");
+  await staff.expectRecording("on");
+});
+
+test("one of the two stores is full: staff are told, the recording goes on in the other", async ({
+  open,
+  smallDisk,
+}) => {
+  const scene = await open({ env: { VBRANCH_RECORDER_STORE_B: smallDisk } });
+  const { customer, staff } = await intoCall(scene);
+  await staff.expectRecording("on");
+  await expect
+    .poll(async () => (await staff.view()).recording.stores, { timeout: 60_000 })
+    .toEqual({ a: "ok", b: "degraded" });
+  await expect
+    .poll(async () => (await staff.view()).alarms.map((alarm) => alarm.code))
+    .toContain("store_degraded");
+  await staff.person.picture("40-store-full");
+  await expectToSeeAndHear(customer.page, "the customer");
+
+  const visit = staff.visit;
+  await staff.close("abandoned");
+  await customer.expectClosed("abandoned");
+  const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
+  await auditor.signIn();
+  const recording = await auditor.recordingOf(visit);
+  const verdict = await (await Bundle.export(scene.branch, recording.recording)).verify();
+  expect(verdict.code, verdict.stdout + verdict.stderr).toBe(0);
 });
 
 for (const [what, fill] of [
@@ -208,30 +204,25 @@ for (const [what, fill] of [
       writeFileSync(join(folder, "face_detection_yunet_2023mar.onnx"), "no model at all"),
   ],
 ] as const) {
-  test(`a ${what} model file: the branch serves, and staff identify the customer`, async () => {
-    const models = newDataDir();
-    fill(models);
-    const scene = await Scene.open({ env: { VBRANCH_KYC_MODELS_DIR: models } });
-    try {
-      const customer = await scene.customer();
-      await customer.start();
-      await customer.consent("face");
-      await customer.checkMedia();
-      await expect(
-        customer.page.getByTestId("liveness-start").or(customer.page.getByTestId("queue-position")),
-      ).toBeVisible();
-      if (await customer.page.getByTestId("liveness-start").isVisible()) {
-        await customer.page.getByTestId("liveness-start").click();
-      }
-      await customer.expectToWait();
-      const staff = await scene.staff();
-      await staff.signIn();
-      await staff.accept();
-      expect(await staff.view()).toMatchObject({ liveness: { status: "referred" } });
-    } finally {
-      await scene.close();
-      rmSync(models, { recursive: true, force: true });
+  test(`a ${what} model file: the branch serves, and staff identify the customer`, async ({
+    open,
+  }) => {
+    const scene = await open({ env: { VBRANCH_KYC_MODELS_DIR: modelsFolder(fill) } });
+    const customer = await scene.customer();
+    await customer.start();
+    await customer.consent("face");
+    await customer.checkMedia();
+    await expect(
+      customer.page.getByTestId("liveness-start").or(customer.page.getByTestId("queue-position")),
+    ).toBeVisible();
+    if (await customer.page.getByTestId("liveness-start").isVisible()) {
+      await customer.page.getByTestId("liveness-start").click();
     }
+    await customer.expectToWait();
+    const staff = await scene.staff();
+    await staff.signIn();
+    await staff.accept();
+    expect(await staff.view()).toMatchObject({ liveness: { status: "referred" } });
   });
 }
 
