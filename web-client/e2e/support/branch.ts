@@ -42,6 +42,10 @@ export class Branch {
       env: branchEnv(dataDir, ports, options.env),
       stdio: ["ignore", "pipe", "pipe"],
     });
+    // A test runner that is interrupted must not leave servers behind.
+    const end = (): boolean => child.kill("SIGKILL");
+    process.once("exit", end);
+    child.once("exit", () => process.off("exit", end));
     const output: string[] = [];
     const file = createWriteStream(`${dataDir}.log`, { flags: "a" });
     for (const stream of [child.stdout, child.stderr]) {

@@ -19,6 +19,7 @@ export class Customer {
   /** From the demo entry to the consents. */
   async start(): Promise<void> {
     await this.page.goto(this.url);
+    await expect(this.page.getByTestId("start-visit")).toBeVisible();
     await this.person.picture("01-entry");
     await this.page.getByTestId("start-visit").click();
     await expect(this.page).toHaveURL(/\/v\/[A-Za-z0-9_-]+/);

@@ -227,9 +227,12 @@ for (const [what, fill] of [
 }
 
 test.describe("an operator is told what is wrong, before anything starts", () => {
-  const dataDir = newDataDir();
+  let dataDir: string;
   const serve = (env: Record<string, string>, ...args: string[]) =>
     run(BINARY, ["serve", ...args], { ...process.env, VBRANCH_DATA_DIR: dataDir, ...env }, 20_000);
+  test.beforeAll(() => {
+    dataDir = newDataDir();
+  });
   test.afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
   test("a port in use", async () => {

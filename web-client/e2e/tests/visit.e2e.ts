@@ -134,9 +134,9 @@ test("a visit with face processing: the server finds a live face in the media", 
   await staff.signIn();
   await staff.accept();
   expect(await staff.view()).toMatchObject({ liveness: { status: "passed" } });
-  await staff.person.picture("06-call-with-verdict");
   await expectToSeeAndHear(customer.page, "the customer");
   await expectToSeeAndHear(staff.page, "the staff member");
+  await staff.person.picture("06-call-with-verdict");
   await staff.close("abandoned");
   await customer.expectClosed("abandoned");
 });
