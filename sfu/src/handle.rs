@@ -12,7 +12,7 @@ use std::{
 
 use mio::Waker;
 use rtc::{
-    crypto::{SignatureScheme, default_provider},
+    crypto::{RTCCrypto, SignatureScheme, default_provider},
     peer_connection::certificate::{CertificateParams, RTCCertificate},
 };
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use vbranch_domain::{CallId, Clock, ParticipantId, SystemClock, Tap};
 
 use crate::{
     config::SfuConfig,
+    negotiate,
     peer::PeerSetup,
     shard::Shard,
     socket::Socket,
@@ -160,6 +161,14 @@ impl SfuHandle {
         answer.await.map_err(|_| JoinError::Unavailable)?
     }
 
+    /// Whether an offer could be answered at all: it parses and has our codecs. Costs no peer.
+    ///
+    /// # Errors
+    /// As for [`Self::join`].
+    pub fn check_offer(&self, offer: &str) -> Result<(), JoinError> {
+        negotiate::check_offer(offer)
+    }
+
     /// Drops a participant's connection.
     pub fn leave(&self, call: CallId, participant: ParticipantId) {
         self.tell(call, Command::Leave { call, participant });
@@ -225,7 +234,8 @@ impl Sfu {
         clock: SystemClock,
         events: EventSink,
     ) -> Result<Self, StartError> {
-        let certificate = make_certificate()?;
+        let crypto = default_provider().map_err(|e| StartError::Setup(e.to_string()))?;
+        let certificate = make_certificate(crypto.crypto())?;
         // All ports first: a taken one must stop the start, not one shard.
         let sockets = (0..config.shards.max(1))
             .map(|n| bind(config, n))
@@ -236,6 +246,7 @@ impl Sfu {
             let port = socket.local_addr().port();
             let setup = PeerSetup {
                 certificate: certificate.clone(),
+                crypto: crypto.clone(),
                 candidates: config.advertise.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
             };
             let (handle, handles) = start_shard(n, socket, setup, clock, events.clone())?;
@@ -260,13 +271,24 @@ impl Sfu {
     /// Closes every connection, gives the taps their last items and joins the threads. Blocks.
     pub fn stop(self) {
         for shard in &*self.handle.shards {
-            let _ = shard.send(Command::Stop);
+            // Waits for a place in the queue: a shard empties it every few milliseconds.
+            let _ = shard.commands.send(Command::Stop);
+            let _ = shard.waker.wake();
         }
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a media thread panicked");
             }
         }
+    }
+}
+
+/// A media thread that died would leave calls that look alive and recordings without media. The
+/// process ends instead: it is restarted, and recovery seals what was recorded.
+fn or_abort(f: Box<dyn FnOnce() + Send>) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err() {
+        tracing::error!("a media thread panicked: ending the process, so that it starts afresh");
+        std::process::abort();
     }
 }
 
@@ -283,11 +305,10 @@ fn bind(config: &SfuConfig, shard: u16) -> Result<Socket, StartError> {
 
 /// One self-signed certificate for the life of the process: its fingerprint is in every answer,
 /// so a chain of trust adds nothing (RFC 8827 section 6.5).
-fn make_certificate() -> Result<RTCCertificate, StartError> {
+fn make_certificate(crypto: &dyn RTCCrypto) -> Result<RTCCertificate, StartError> {
     let setup = |e: &dyn std::fmt::Display| StartError::Setup(e.to_string());
-    let provider = default_provider().map_err(|e| setup(&e))?;
     let params = CertificateParams::new(vec!["vbranch".to_owned()]).map_err(|e| setup(&e))?;
-    RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, params)
+    RTCCertificate::generate(crypto, SignatureScheme::EcdsaP256Sha256, params)
         .map_err(|e| setup(&e))
 }
 
@@ -313,7 +334,7 @@ fn start_shard(
         }),
     );
     let spawn = |name: String, f: Box<dyn FnOnce() + Send>| {
-        std::thread::Builder::new().name(name).spawn(f).map_err(setup_error)
+        std::thread::Builder::new().name(name).spawn(move || or_abort(f)).map_err(setup_error)
     };
     let media = spawn(format!("media-{n}"), Box::new(move || shard.run()))?;
     let taps = spawn(format!("taps-{n}"), Box::new(move || worker.run(&items)))?;

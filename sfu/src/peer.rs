@@ -5,12 +5,15 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use rtc::{
+    crypto::RTCCryptoProvider,
     media_stream::MediaStreamTrack,
     peer_connection::{
         RTCPeerConnection, RTCPeerConnectionBuilder,
@@ -34,6 +37,7 @@ use rtc::{
     },
     sansio::Protocol,
     shared::{TaggedBytesMut, TransportContext, TransportProtocol},
+    stun::{integrity::MessageIntegrity, message::Message},
 };
 use vbranch_domain::{MediaKind, tap::NtpTime};
 
@@ -78,15 +82,24 @@ pub(crate) enum PeerOutput {
 }
 
 /// What all peers of a shard share.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct PeerSetup {
     pub(crate) certificate: RTCCertificate,
+    pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
     pub(crate) candidates: Vec<SocketAddr>,
+}
+
+impl fmt::Debug for PeerSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerSetup").field("candidates", &self.candidates).finish_non_exhaustive()
+    }
 }
 
 pub(crate) struct Peer {
     pc: RTCPeerConnection,
     ufrag: String,
+    password: String,
+    crypto: Arc<dyn RTCCryptoProvider>,
     payload_types: PayloadTypes,
     audio: Outgoing,
     video: Outgoing,
@@ -126,14 +139,16 @@ impl Peer {
         pc.set_local_description(now, answer).map_err(bad_sdp)?;
         let sdp = pc.local_description().ok_or(JoinError::Unavailable)?.sdp;
         let payload_types = negotiate::agreed(&sdp)?;
-        let ufrag = sdp
-            .lines()
-            .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
-            .map(|u| u.trim().to_owned())
-            .ok_or(JoinError::Unavailable)?;
+        let attribute = |name: &str| {
+            let value = sdp.lines().find_map(|line| line.strip_prefix(name));
+            value.map(|v| v.trim().to_owned()).ok_or(JoinError::Unavailable)
+        };
+        let (ufrag, password) = (attribute("a=ice-ufrag:")?, attribute("a=ice-pwd:")?);
         let peer = Self {
             pc,
             ufrag,
+            password,
+            crypto: setup.crypto.clone(),
             payload_types,
             audio,
             video,
@@ -150,6 +165,15 @@ impl Peer {
     /// Our ICE username fragment: how the peer's checks are told from other peers'.
     pub(crate) fn ufrag(&self) -> &str {
         &self.ufrag
+    }
+
+    /// Whether a STUN message was made by someone who knows our ICE password (RFC 8445 section
+    /// 7.3, RFC 8489 section 9.1.3): only then may it say where the client is.
+    pub(crate) fn authenticates(&self, datagram: &[u8]) -> bool {
+        let mut message = Message { raw: datagram.to_vec(), ..Message::new() };
+        message.decode().is_ok()
+            && MessageIntegrity::check(&mut message, self.password.as_bytes(), self.crypto.crypto())
+                .is_ok()
     }
 
     pub(crate) fn handle_datagram(

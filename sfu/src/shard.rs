@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(1);
 /// Datagrams batches taken before commands and timers get their turn.
 const BATCHES: usize = 16;
-/// Addresses remembered per peer. A roaming phone uses a few; more is a flood.
+/// Addresses remembered per peer; the oldest makes room. A roaming phone uses a few at a time.
 const MAX_ADDRESSES: usize = 16;
 
 pub(crate) struct Shard {
@@ -183,8 +183,15 @@ impl Shard {
         let Some(key) = key else { return };
         let Some(member) = self.peers.get_mut(&key) else { return };
         if class == Class::Stun && self.by_address.get(&from) != Some(&key) {
-            if member.addresses.len() >= MAX_ADDRESSES {
+            if !member.peer.authenticates(bytes) {
                 return;
+            }
+            member.addresses.retain(|known| *known != from);
+            if member.addresses.len() >= MAX_ADDRESSES {
+                let oldest = member.addresses.remove(0);
+                if self.by_address.get(&oldest) == Some(&key) {
+                    self.by_address.remove(&oldest);
+                }
             }
             member.addresses.push(from);
             self.by_address.insert(from, key);

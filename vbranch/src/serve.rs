@@ -1,6 +1,9 @@
 //! Starting every part, wiring them together, and stopping them in order.
 
-use std::{future::IntoFuture, io::Write, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::IntoFuture, io::Write, net::SocketAddr, os::unix::fs::DirBuilderExt, sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::Router;
@@ -55,7 +58,11 @@ pub async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
 
 async fn start(config: &Config, demo: bool) -> anyhow::Result<(Running, Probes)> {
     let clock = SystemClock::start();
-    std::fs::create_dir_all(&config.data.dir)
+    // The database holds staff names and password hashes: for the server's user only.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data.dir)
         .with_context(|| format!("cannot make the data folder {}", config.data.dir.display()))?;
     let (sender, port_events) = mpsc::channel(EVENTS);
     let events = Events::new(sender);
@@ -167,9 +174,14 @@ async fn run(listener: TcpListener, app: Router, running: &Running) -> anyhow::R
         let _ = stopped.changed().await;
     });
     let mut server = tokio::spawn(server.into_future());
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt, mut hangup) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    );
     tokio::select! {
+        // A closed terminal must not cost the open recordings their end.
+        _ = hangup.recv() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         ended = &mut server => return Ok(ended??),

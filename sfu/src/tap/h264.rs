@@ -3,9 +3,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Largest NAL unit put together from fragments. A larger one is an attack: a 1080p key frame at
-/// the highest sensible quality is well below 1 MiB.
-const MAX_NAL: usize = 2 << 20;
+/// Largest access unit. A larger one is an attack: a 1080p key frame at the highest sensible
+/// quality is well below 1 MiB.
+const MAX_UNIT: usize = 2 << 20;
 /// Most NAL units in one access unit; encoders send fewer than 20.
 const MAX_NALS: usize = 256;
 
@@ -31,12 +31,18 @@ pub(crate) enum Malformed {
 pub(crate) struct AccessUnit {
     nals: Vec<Bytes>,
     fragment: Option<BytesMut>,
+    /// Bytes collected, fragments included.
+    size: usize,
 }
 
 impl AccessUnit {
     /// Takes the payload of the next packet in order.
     pub(crate) fn push(&mut self, payload: &Bytes) -> Result<(), Malformed> {
         let kind = payload.first().ok_or(Malformed::Short)? & 0x1f;
+        self.size += payload.len();
+        if self.size > MAX_UNIT {
+            return Err(Malformed::TooLarge);
+        }
         match kind {
             1..=23 => self.add(payload.clone()),
             STAP_A => self.push_stap_a(payload),
@@ -94,9 +100,6 @@ impl AccessUnit {
             self.fragment = Some(nal);
         }
         let fragment = self.fragment.as_mut().ok_or(Malformed::Orphan)?;
-        if fragment.len() + piece.len() > MAX_NAL {
-            return Err(Malformed::TooLarge);
-        }
         fragment.extend_from_slice(piece);
         if end && let Some(nal) = self.fragment.take() {
             self.add(nal.freeze())?;
@@ -143,6 +146,19 @@ mod tests {
         assert_eq!(unit(&[&[0x7c, 0x05, 3]]), Err(Malformed::Orphan));
         assert_eq!(unit(&[&[0x7d, 0x85, 3]]), Err(Malformed::Type(29)));
         assert_eq!(unit(&[&[0x7c, 0x85, 3]]), Ok(None));
+    }
+
+    #[test]
+    fn an_access_unit_cannot_grow_without_end() {
+        let mut unit = AccessUnit::default();
+        let packet = Bytes::from(vec![0x41; 1 << 10]);
+        let refused = (0..4096).find(|_| unit.push(&packet) == Err(Malformed::TooLarge));
+        assert!(refused.is_some_and(|n| n <= MAX_NALS));
+        let mut start = vec![0x7c, 0x85];
+        start.resize(1 << 10, 0);
+        let (start, mut unit) = (Bytes::from(start), AccessUnit::default());
+        let refused = (0..4096).find(|_| unit.push(&start) == Err(Malformed::TooLarge));
+        assert_eq!(refused, Some(MAX_UNIT >> 10));
     }
 
     proptest! {

@@ -134,8 +134,10 @@ impl Stream {
         let unit = self.unit.get_or_insert_with(PartialUnit::default);
         unit.timestamp = packet.timestamp;
         unit.arrived = packet.arrived;
-        if unit.nals.push(&packet.payload).is_err() && !self.damaged {
+        // A damaged unit is never given out, so nothing more of it is kept.
+        if !self.damaged && unit.nals.push(&packet.payload).is_err() {
             self.damaged = true;
+            unit.nals = AccessUnit::default();
             out.push(Output::KeyframeNeeded);
         }
         if packet.marker {

@@ -15,8 +15,9 @@ use super::{
 
 /// Longest sleep; bounds how late a stream's deadline can be noticed after a quiet spell.
 const IDLE: Duration = Duration::from_millis(100);
-/// At most one key frame request per sender in this time. More often and a lossy link is filled
-/// with key frames; more seldom and a viewer of the recording waits longer for a picture.
+/// A key frame that is needed is asked for again after this time until it comes. More often and a
+/// lossy link is filled with key frames; more seldom and a viewer of the recording waits longer
+/// for a picture.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
 type KeyframeSink = Box<dyn FnMut(KeyframeRequest) + Send>;
@@ -32,7 +33,8 @@ pub(crate) struct Worker<C> {
 struct CallTaps {
     taps: Vec<(&'static str, Box<dyn Tap>)>,
     streams: HashMap<TrackId, Stream>,
-    keyframe_asked: HashMap<ParticipantId, Mono>,
+    /// Senders whose video cannot be decoded before their next key frame, and when to ask again.
+    keyframe_wanted: HashMap<ParticipantId, Mono>,
 }
 
 impl<C: Clock> Worker<C> {
@@ -77,6 +79,9 @@ impl<C: Clock> Worker<C> {
             }
             Input::LegEnded { call, participant, leg, at } => {
                 self.end_streams(call, Some(participant), at);
+                if let Some(taps) = self.calls.get_mut(&call) {
+                    taps.keyframe_wanted.remove(&participant);
+                }
                 self.give(call, TapItem::LegEnded { participant, leg, at });
             }
             Input::Packet { call, track, leg, packet } => {
@@ -125,6 +130,7 @@ impl<C: Clock> Worker<C> {
                 entry.and_modify(|stream| stream.handle_timeout(now, out));
             });
         }
+        self.ask_for_keyframes(now);
         wait.max(Duration::from_millis(5))
     }
 
@@ -142,24 +148,36 @@ impl<C: Clock> Worker<C> {
     }
 
     fn deliver(&mut self, call: CallId, track: TrackId, now: Mono, out: Vec<Output>) {
-        let mut keyframe_needed = false;
         for output in out {
             match output {
-                Output::Item(item) => self.give(call, item),
-                Output::KeyframeNeeded => keyframe_needed = true,
+                Output::Item(item) => {
+                    if track.kind == MediaKind::Video
+                        && matches!(&item, TapItem::Frame(frame) if frame.keyframe)
+                        && let Some(taps) = self.calls.get_mut(&call)
+                    {
+                        taps.keyframe_wanted.remove(&track.participant);
+                    }
+                    self.give(call, item);
+                }
+                Output::KeyframeNeeded => {
+                    if let Some(taps) = self.calls.get_mut(&call) {
+                        taps.keyframe_wanted.entry(track.participant).or_insert(now);
+                    }
+                }
             }
         }
-        if keyframe_needed && track.kind == MediaKind::Video {
-            self.request_keyframe(call, track.participant, now);
-        }
+        self.ask_for_keyframes(now);
     }
 
-    fn request_keyframe(&mut self, call: CallId, participant: ParticipantId, now: Mono) {
-        let Some(taps) = self.calls.get_mut(&call) else { return };
-        let asked = taps.keyframe_asked.get(&participant);
-        if asked.is_none_or(|&at| now.since(at) >= KEYFRAME_INTERVAL) {
-            taps.keyframe_asked.insert(participant, now);
-            (self.ask_keyframe)(KeyframeRequest { call, participant });
+    /// Asks for every key frame that is due to be asked for.
+    fn ask_for_keyframes(&mut self, now: Mono) {
+        for (call, taps) in &mut self.calls {
+            for (participant, due) in &mut taps.keyframe_wanted {
+                if *due <= now {
+                    *due = now + KEYFRAME_INTERVAL;
+                    (self.ask_keyframe)(KeyframeRequest { call: *call, participant: *participant });
+                }
+            }
         }
     }
 

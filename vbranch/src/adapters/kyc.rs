@@ -1,7 +1,10 @@
 //! The KYC engine behind [`KycPort`].
 
 use async_trait::async_trait;
-use vbranch_domain::{CallId, ParticipantId};
+use vbranch_domain::{
+    CallId, ParticipantId,
+    kyc::{KycEvent, KycOutcome, KycVerdict},
+};
 use vbranch_kyc::KycEngine;
 use vbranch_sfu::SfuHandle;
 use vbranch_signaling::ports::{KycPort, PortEvent};
@@ -38,6 +41,14 @@ impl KycPort for KycAdapter {
         self.sfu.detach_tap(call, TAP);
         if self.sfu.attach_tap(call, TAP, Box::new(tap)).is_err() {
             tracing::error!(%call, "liveness check cannot listen to the call");
+            let event = KycEvent::Verdict(KycVerdict {
+                outcome: KycOutcome::Refer,
+                reason: "no_video".to_owned(),
+                signals: vec![],
+                models: vec![],
+                frames: 0,
+            });
+            self.events.send(PortEvent::Kyc { call, participant: customer, event });
         }
     }
 

@@ -34,6 +34,14 @@ impl MediaAdapter {
     }
 }
 
+fn to_port(error: JoinError) -> MediaError {
+    match error {
+        JoinError::BadSdp(detail) => MediaError::BadSdp(detail),
+        JoinError::CodecNotAgreed(detail) => MediaError::CodecNotAgreed(detail),
+        JoinError::Unavailable => MediaError::Unavailable,
+    }
+}
+
 #[async_trait]
 impl MediaPlane for MediaAdapter {
     async fn join(
@@ -42,11 +50,7 @@ impl MediaPlane for MediaAdapter {
         participant: ParticipantId,
         offer: String,
     ) -> Result<String, MediaError> {
-        self.sfu.join(call, participant, offer).await.map_err(|error| match error {
-            JoinError::BadSdp(detail) => MediaError::BadSdp(detail),
-            JoinError::CodecNotAgreed(detail) => MediaError::CodecNotAgreed(detail),
-            JoinError::Unavailable => MediaError::Unavailable,
-        })
+        self.sfu.join(call, participant, offer).await.map_err(to_port)
     }
 
     async fn leave(&self, call: CallId, participant: ParticipantId) {

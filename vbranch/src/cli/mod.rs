@@ -3,12 +3,14 @@
 mod evidence;
 mod kyc;
 
-use std::{fmt::Display, path::PathBuf, process::ExitCode};
+use std::{fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
 use crate::{config::Config, serve};
 
+/// How long blocking work may go on after the server has stopped.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Exit code for wrong usage or input (also clap's own).
 const USAGE: u8 = 2;
 
@@ -68,7 +70,10 @@ fn run_server(file: Option<PathBuf>, demo: bool) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(1, &format!("cannot start: {error}")),
     };
-    match runtime.block_on(Box::pin(serve::serve(config, demo))) {
+    let outcome = runtime.block_on(Box::pin(serve::serve(config, demo)));
+    // A disk that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(STOP_WITHIN);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(1, &format!("{error:#}")),
     }
@@ -77,14 +82,20 @@ fn run_server(file: Option<PathBuf>, demo: bool) -> ExitCode {
 /// Says on standard error what went wrong.
 #[expect(clippy::print_stderr, reason = "the command line talks to a person")]
 fn complain(code: u8, message: &dyn Display) -> ExitCode {
-    eprintln!("vbranch: {message}");
+    eprintln!("vbranch: {}", printable(&message.to_string()));
     ExitCode::from(code)
 }
 
 /// Prints a line of the command's answer.
 #[expect(clippy::print_stdout, reason = "the command line talks to a person or a script")]
 fn say(line: &dyn Display) {
-    println!("{line}");
+    println!("{}", printable(&line.to_string()));
+}
+
+/// Text that cannot steer a terminal: names and messages may come out of a hostile bundle.
+fn printable(text: &str) -> String {
+    let safe = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(safe).collect()
 }
 
 /// Prints an answer for a script.

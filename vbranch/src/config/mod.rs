@@ -3,6 +3,7 @@
 mod source;
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     time::Duration,
@@ -114,7 +115,10 @@ impl Config {
                 .map_err(|e| Mistakes(vec![format!("{name} cannot be read: {e}")]))?;
             source = source.with_file(&name, &text);
         }
-        Self::from_source(source.with_env(std::env::vars()))
+        // Variables that are not text belong to other programs.
+        let text =
+            |(k, v): (OsString, OsString)| Some((k.into_string().ok()?, v.into_string().ok()?));
+        Self::from_source(source.with_env(std::env::vars_os().filter_map(text)))
     }
 
     fn from_source(mut s: Source) -> Result<Self, Mistakes> {
