@@ -8,9 +8,9 @@ cd "$ROOT"
 scripts/setup.sh run
 scripts/build-web.sh
 
-# `--workspace` settles the crates' features as `make test` does, so that neither compiles again
-# what the other has; `--bin` builds the one binary and not the tests. The dev profile is shared
-# for the same reason (Cargo.toml says how it is tuned).
+# `--workspace` settles the crates' features nearly as `make test` does, so that little of what the
+# one has compiled is compiled again by the other; `--bin` builds the one binary and not the tests.
+# The dev profile is shared for the same reason (Cargo.toml says how it is tuned).
 [[ -x target/debug/vbranch ]] || say "compiling the server: about 8 minutes on two cores the first time, seconds later on"
 cargo build --workspace --bin vbranch </dev/null
 
