@@ -61,6 +61,10 @@ pub struct Limits {
     pub call_lost: Duration,
     /// Before a call: the visit is closed as abandoned when the customer is gone for so long.
     pub waiting_lost: Duration,
+    /// Before the customer was ever connected, from the first try on: the visit is closed as
+    /// abandoned. Long, since a first connection may need another network or browser, and nobody
+    /// waits for it; not for ever, since its recording is open.
+    pub first_connection: Duration,
     /// Visits alive at one time. More are refused, so that memory stays bounded.
     pub live_visits: usize,
     /// WebSocket connections at one time. More are refused.
@@ -83,6 +87,7 @@ impl Default for Limits {
             call_grace: Duration::from_secs(30),
             call_lost: Duration::from_secs(120),
             waiting_lost: Duration::from_secs(60),
+            first_connection: Duration::from_mins(5),
             live_visits: 2_000,
             websockets: 8_000,
             replay_lifetime: Duration::from_hours(2),

@@ -69,9 +69,10 @@ impl Visit {
 
     pub(super) fn joining(&mut self, now: Now, by: Actor) -> Result<(), Refusal> {
         self.media_plan(by, now)?;
-        // A connection that never comes up must not hold its place for ever; each try counts anew.
+        // A connection that never comes up must not hold its place for ever. Trying again is not
+        // being here: the absence goes on from where it began.
         if !self.state.connected(by.party()) {
-            *self.lost_slot(by.party()) = Some(now.mono);
+            self.lost_slot(by.party()).get_or_insert(now.mono);
         }
         Ok(())
     }

@@ -335,6 +335,32 @@ fn a_customer_who_disappears_while_waiting_frees_the_place() {
 }
 
 #[test]
+fn a_first_connection_may_take_minutes_but_not_hold_a_recording_for_ever() {
+    let mut s = Story::new();
+    s.act(consent(true, false)).unwrap();
+    s.act(Command::RecordingOpened(s.recording)).unwrap();
+    s.act(Command::Joining(Actor::Customer)).unwrap();
+    s.wait(240);
+    assert_eq!(s.phase(), VisitState::Preparing);
+    s.act(Command::Joining(Actor::Customer)).unwrap();
+    s.wait(60);
+    assert_eq!(s.visit.state().outcome, Some(Outcome::Abandoned));
+}
+
+#[test]
+fn trying_again_in_vain_is_still_being_gone() {
+    let mut s = Story::until_call();
+    s.act(Command::Disconnected(Party::Customer)).unwrap();
+    for _ in 0..12 {
+        s.wait(9);
+        s.act(Command::Joining(Actor::Customer)).unwrap();
+    }
+    assert_eq!(s.visit.state().alarms.len(), 1, "staff were told");
+    s.wait(12);
+    assert_eq!(s.visit.state().outcome, Some(Outcome::Interrupted));
+}
+
+#[test]
 fn a_reload_during_the_call_is_forgiven_and_a_long_absence_is_not() {
     let mut s = Story::until_call();
     s.act(Command::Disconnected(Party::Customer)).unwrap();

@@ -1,5 +1,7 @@
 //! What happens to a visit when nothing happens.
 
+use std::time::Duration;
+
 use super::{Outbox, Outcome, Visit, state::VisitState};
 
 impl Visit {
@@ -8,11 +10,9 @@ impl Visit {
             VisitState::Closed => {}
             VisitState::Invited => self.expire(out),
             VisitState::Preparing if self.state.recording.is_none() => self.expire(out),
-            VisitState::Preparing | VisitState::Checking | VisitState::Waiting => {
-                let gone = self.live.customer_lost.map(|since| out.now.mono.since(since));
-                if gone.is_some_and(|d| d >= self.limits.waiting_lost) {
-                    self.close(out, Outcome::Abandoned);
-                }
+            VisitState::Preparing => self.give_up_after(out, self.limits.first_connection),
+            VisitState::Checking | VisitState::Waiting => {
+                self.give_up_after(out, self.limits.waiting_lost);
             }
             VisitState::InCall => self.tick_call(out),
         }
@@ -21,6 +21,13 @@ impl Visit {
     /// A link opens a visit only for so long; what has begun by then goes on.
     fn expire(&mut self, out: &mut Outbox) {
         if out.now.wall >= self.state.created.expires {
+            self.close(out, Outcome::Abandoned);
+        }
+    }
+
+    fn give_up_after(&mut self, out: &mut Outbox, patience: Duration) {
+        let gone = self.live.customer_lost.map(|since| out.now.mono.since(since));
+        if gone.is_some_and(|d| d >= patience) {
             self.close(out, Outcome::Abandoned);
         }
     }
