@@ -35,6 +35,18 @@ pub enum StoreError {
     Corrupt(&'static str),
 }
 
+impl StoreError {
+    /// Whether the database answers, with something that is not what was written.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt(_)
+                | Self::Database(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+        )
+    }
+}
+
 /// SQLite has one writer at a time; PostgreSQL is kept modest, the branch asks little of it.
 const CONNECTIONS: u32 = 8;
 /// A request that waits longer for a connection fails; the queue of waiters must not grow.

@@ -73,10 +73,11 @@ impl Store {
         Ok(())
     }
 
-    /// Visits that are not closed.
+    /// Visits that are not closed. One that cannot be read is left out and logged: it must not
+    /// keep the branch closed to everybody else.
     ///
     /// # Errors
-    /// When the database does not answer, or holds something unreadable.
+    /// When the database does not answer.
     pub async fn open_visits(&self) -> Result<Vec<StoredVisit>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, token_sha256, journey FROM visits WHERE closed = 0 ORDER BY ordinal",
@@ -85,7 +86,14 @@ impl Store {
         .await?;
         let mut visits = Vec::with_capacity(rows.len());
         for row in rows {
-            visits.push(self.with_events(&row).await?);
+            match self.with_events(&row).await {
+                Ok(visit) => visits.push(visit),
+                Err(error) if error.is_unreadable() => {
+                    let visit = row.try_get::<String, _>("id").unwrap_or_default();
+                    tracing::error!(visit, %error, "a visit is left out");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(visits)
     }

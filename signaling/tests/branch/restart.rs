@@ -1,6 +1,7 @@
 //! What is left after the program has stopped, in order or not.
 
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{Branch, eventually, socket::Socket};
 
@@ -91,4 +92,23 @@ async fn a_session_and_a_closed_visit_outlive_a_restart() {
     eventually(async || after.signaling.ready().await.is_ok()).await;
     let number = after.customer().await.view().await["number"].clone();
     assert_eq!(number, "A-0002", "numbers go on where they were");
+}
+
+#[tokio::test]
+async fn one_unreadable_visit_does_not_keep_the_branch_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = Branch::start_in(dir.path(), |_| {}).await;
+    let damaged = before.customer().await;
+    let whole = before.customer().await;
+    let visit = damaged.view().await["visit"].as_str().unwrap().to_owned();
+    before.pull_the_plug();
+    let url = format!("sqlite://{}", dir.path().join("branch.sqlite").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    let damage = sqlx::query("UPDATE visit_events SET json = '{' WHERE visit = $1").bind(visit);
+    assert_eq!(damage.execute(&mut database).await.unwrap().rows_affected(), 1);
+
+    let after = Branch::start_in(dir.path(), |_| {}).await;
+    assert_eq!(after.customer_with(&whole.token).view().await["state"], "invited");
+    let (status, _) = after.customer_with(&damaged.token).http.get("/api/v1/customer/visit").await;
+    assert_eq!(status, 503);
 }
