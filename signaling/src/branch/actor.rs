@@ -129,9 +129,9 @@ impl Branch {
         Ok(Made { link, position: self.registry.journal.position() })
     }
 
-    /// A command from a person.
+    /// A command from a person, or what came of one.
     fn order(&mut self, id: VisitId, command: Command) -> Result<Done, BranchError> {
-        if !self.registry.journal.has_room() {
+        if !self.registry.journal.takes(&command) {
             return Err(BranchError::Unavailable);
         }
         if let Command::Accept(staff) = &command

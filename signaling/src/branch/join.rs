@@ -59,11 +59,11 @@ impl Branch {
         if let Some(meta) = plan.open.clone() {
             self.open_recording(visit, meta).await?;
         }
-        self.command(visit, Command::Joining(by)).await?;
+        self.step_on(visit, Command::Joining(by)).await?;
         let answer = self.ports.media.join(plan.call, plan.participant, offer).await;
         // Before the client can have the answer, hence before the new connection can be up.
         let told = match &answer {
-            Ok(_) => self.command(visit, Command::Joined(by.party())).await.map(|_| ()),
+            Ok(_) => self.step_on(visit, Command::Joined(by.party())).await.map(|_| ()),
             Err(_) => Ok(()),
         };
         self.hang_up_if_over(visit, &plan).await;
@@ -77,7 +77,7 @@ impl Branch {
             tracing::error!(%visit, %error, "no recording, hence no call");
             return Err(error.into());
         }
-        let known = self.command(visit, Command::RecordingOpened(recording)).await;
+        let known = self.step_on(visit, Command::RecordingOpened(recording)).await;
         if let Err(error) = known {
             // Closed meanwhile: nobody else will close this recording.
             self.ports.recorder.close(recording, self.clock.mono()).await;

@@ -9,7 +9,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::store::{Entry, Store, StoreError};
+use crate::{
+    store::{Entry, Store, StoreError},
+    visit::Command,
+};
 
 /// Entries waiting for the database. At some ten per visit and minute, an outage of ten minutes
 /// fits for tens of visits at once; entries are small.
@@ -41,9 +44,14 @@ pub(super) fn start(store: Store) -> (Journal, Durable, JoinHandle<()>) {
 }
 
 impl Journal {
-    /// Whether another command may be taken.
+    /// Whether another visit may be begun.
     pub fn has_room(&self) -> bool {
         self.tx.capacity() >= HEADROOM
+    }
+
+    /// Whether a command may be taken. The headroom is for what cannot be undone.
+    pub fn takes(&self, command: &Command) -> bool {
+        command.is_news() || self.has_room()
     }
 
     /// Hands an entry over and never waits. Full only when the database has been gone for long
@@ -126,5 +134,25 @@ fn is_refused(error: &StoreError) -> bool {
         }
         StoreError::Database(_) | StoreError::Migrate(_) => false,
         StoreError::Corrupt(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vbranch_domain::RecordingId;
+
+    use super::*;
+    use crate::content::Party;
+
+    #[test]
+    fn a_full_journal_takes_no_orders_but_hears_what_came_of_those_it_took() {
+        let (tx, _rx) = mpsc::channel(HEADROOM - 1);
+        let journal = Journal { tx, appended: 0 };
+        assert!(!journal.has_room() && !journal.takes(&Command::Leave));
+        let release = Command::ReleaseStep { step: "document".to_owned() };
+        let opened = Command::RecordingOpened(RecordingId::random());
+        for news in [release, opened, Command::Joined(Party::Customer)] {
+            assert!(journal.takes(&news), "{news:?}");
+        }
     }
 }

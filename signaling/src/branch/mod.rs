@@ -210,11 +210,17 @@ impl Branch {
     }
 
     async fn order(&self, visit: VisitId, command: Command) -> Result<Done, BranchError> {
-        let done = self.ask(|reply| Message::Do { visit, command, reply }).await??;
+        let done = self.step_on(visit, command).await?;
         if !self.durable.wait(done.position, DURABLE_WAIT).await {
             tracing::warn!(%visit, "answering before the database has it");
         }
         Ok(done)
+    }
+
+    /// A command on the way to an answer, which does not wait for the database: only what a person
+    /// is told has been done need be kept, and a rejoin must be quick without the database too.
+    async fn step_on(&self, visit: VisitId, command: Command) -> Result<Done, BranchError> {
+        self.ask(|reply| Message::Do { visit, command, reply }).await?
     }
 
     /// What both sides see of a live visit now, and whenever it changes.

@@ -67,7 +67,7 @@ impl Branch {
     ) -> Result<Views, StepError> {
         let kind = outcome.kind();
         let reserved =
-            self.order(visit, Command::ReserveStep { by, step: step.clone(), kind }).await?;
+            self.step_on(visit, Command::ReserveStep { by, step: step.clone(), kind }).await?;
         let done = async {
             let seen = self.look(visit).await?.ok_or(BranchError::Unknown)?;
             let recording =
@@ -79,7 +79,7 @@ impl Branch {
         };
         let done = done.await;
         if done.is_err()
-            && let Err(error) = self.command(visit, Command::ReleaseStep { step }).await
+            && let Err(error) = self.step_on(visit, Command::ReleaseStep { step }).await
         {
             tracing::debug!(%visit, %error, "the step needs no release");
         }

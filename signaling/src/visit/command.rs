@@ -118,6 +118,15 @@ pub enum Command {
     Tick,
 }
 
+impl Command {
+    /// Whether it only tells the visit what has been done for it already. Refusing that for want
+    /// of room would leave a step reserved or a recording open that nobody knows of.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        matches!(self, Self::RecordingOpened(_) | Self::Joined(_) | Self::ReleaseStep { .. })
+    }
+}
+
 /// What the caller has to do, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {

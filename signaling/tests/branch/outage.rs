@@ -1,9 +1,11 @@
 //! The database is lost in mid-call.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::support::{Branch, socket::Socket};
+use crate::support::{Branch, eventually, socket::Socket};
 
 #[tokio::test]
 async fn a_call_goes_on_without_the_database_and_nothing_is_forgotten() {
@@ -20,6 +22,9 @@ async fn a_call_goes_on_without_the_database_and_nothing_is_forgotten() {
     let (status, view) = staff.complete(&visit, "identity", json!({"type": "identity"})).await;
     assert_eq!((status, &view["steps"][0]["state"]), (200, &json!("done")));
     page.until(|m| m["visit"]["steps"][0]["state"] == "done").await;
+    let rejoin = tokio::time::timeout(Duration::from_secs(3), customer.join());
+    assert!(rejoin.await.is_ok(), "a lost line is back in time without the database");
+    eventually(async || customer.view().await["media"]["connected"] == true).await;
     let nobody = branch.nobody();
     let refused = nobody.refused("/api/v1/demo/visits", json!({"product": "demo-loan"}));
     assert_eq!(refused.await, (503, "unavailable".to_owned()), "a link would be forgotten");
