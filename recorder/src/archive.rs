@@ -5,7 +5,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,8 @@ pub(crate) struct Archive {
     /// `<data>/recordings`.
     pub folder: PathBuf,
     pub cache: Mutex<HashMap<RecordingId, Arc<Manifest>>>,
+    /// Stores that fail or hang: read last, because reading from them may never end.
+    pub troubled: [AtomicBool; 2],
 }
 
 /// A manifest as signed.
@@ -50,12 +55,14 @@ pub(crate) struct SignedManifest {
 impl Archive {
     /// The manifest of a sealed recording.
     pub fn manifest(&self, recording: RecordingId) -> Result<Arc<Manifest>, RecorderError> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(manifest) = cache.get(&recording) {
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(manifest) = cache().get(&recording) {
             return Ok(Arc::clone(manifest));
         }
+        // Read without the lock: a store that hangs must not hold up other replays.
         let signed = self.signed_manifest(recording)?;
         let manifest = Arc::new(self.parse(recording, &signed)?);
+        let mut cache = cache();
         if cache.len() >= CACHED {
             cache.clear();
         }
@@ -78,14 +85,26 @@ impl Archive {
                 signature: store.get(&ObjectName::signature(recording), 64)?,
             })
         };
-        let candidates =
-            std::iter::once(local()).chain(self.stores.iter().map(stored)).collect::<Vec<_>>();
-        let found = candidates.iter().any(Result::is_ok);
-        candidates
-            .into_iter()
-            .flatten()
-            .find(|signed| self.public.verifies(&signed.bytes, &signed.signature))
-            .ok_or(if found { RecorderError::BadSignature } else { RecorderError::NotFound })
+        // Each is read only if those before it were no good.
+        let candidates = std::iter::once_with(local).chain(self.by_health().map(stored));
+        let mut found = false;
+        for signed in candidates.flatten() {
+            if self.public.verifies(&signed.bytes, &signed.signature) {
+                return Ok(signed);
+            }
+            found = true;
+        }
+        Err(if found { RecorderError::BadSignature } else { RecorderError::NotFound })
+    }
+
+    /// The stores, those that are well first.
+    fn by_health(&self) -> impl Iterator<Item = &Arc<dyn Store>> {
+        let is_troubled = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        let of = move |wanted: bool| {
+            let stores = self.stores.iter().zip(&self.troubled);
+            stores.filter(move |(_, flag)| is_troubled(flag) == wanted).map(|(store, _)| store)
+        };
+        of(false).chain(of(true))
     }
 
     /// A manifest whose signature has been checked, as a value that agrees with itself.
@@ -105,8 +124,7 @@ impl Archive {
     /// The wrapped data key the manifest names.
     pub fn wrapped_key(&self, manifest: &Manifest) -> Result<WrappedKey, RecorderError> {
         let name = ObjectName::key(manifest.recording);
-        self.stores
-            .iter()
+        self.by_health()
             .filter_map(|store| store.get(&name, 4096).ok())
             .filter_map(|bytes| serde_json::from_slice::<WrappedKey>(&bytes).ok())
             .find(|key| key.id() == manifest.key.id)
@@ -121,8 +139,7 @@ impl Archive {
 
     /// A sealed object as the manifest describes it, from whichever store has a good copy.
     pub fn object(&self, name: &ObjectName, object: &Sealed) -> Result<Vec<u8>, RecorderError> {
-        self.stores
-            .iter()
+        self.by_health()
             .filter_map(|store| store.get(name, object.sealed_len.min(MAX_OBJECT)).ok())
             .find(|bytes| Sha256::of(bytes) == object.sealed_sha256)
             .ok_or(RecorderError::NoGoodCopy)

@@ -67,6 +67,7 @@ pub fn export(
         public: evidence.public(),
         folder: paths.recordings.clone(),
         cache: Mutex::new(HashMap::new()),
+        troubled: Default::default(),
     };
     let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;
     Exporter { archive: &archive, log: &log, evidence: &evidence }.run(recording, out, options)

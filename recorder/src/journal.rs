@@ -119,6 +119,14 @@ fn checksum(json: &str) -> String {
 }
 
 #[cfg(test)]
+impl Journal {
+    /// From now on it is another file.
+    pub fn swap_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

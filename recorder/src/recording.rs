@@ -32,6 +32,13 @@ use crate::{
 /// segment. Shorter costs a disk flush each time.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// A journal that refused is tried again after this long. Shorter loads a full disk for nothing.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Sealed bytes kept while the journal refuses, half a minute of a call at 8 Mbit/s. Beyond that
+/// segments are declared lost and artefacts refused.
+const MAX_KEPT: usize = 32 * 1024 * 1024;
+
 /// An object on its way to the stores.
 pub(crate) struct Outgoing {
     pub name: ObjectName,
@@ -51,6 +58,8 @@ pub(crate) struct OpenRecording {
     started_at: Mono,
     heartbeat_at: Mono,
     outgoing: Vec<Outgoing>,
+    /// When to try a journal that refused again; `None` while it takes everything.
+    retry_at: Option<Mono>,
     events: Vec<RecorderEvent>,
     failed: bool,
 }
@@ -86,6 +95,7 @@ impl OpenRecording {
             started_at,
             heartbeat_at: started_at,
             outgoing: vec![key_object],
+            retry_at: None,
             events: Vec::new(),
             failed: false,
         })
@@ -140,6 +150,9 @@ impl OpenRecording {
         if self.ledger.artifacts().iter().any(|artifact| artifact.name == name) {
             return Err(RecorderError::ArtifactExists);
         }
+        if self.is_full(bytes.len()) {
+            return Err(RecorderError::Busy);
+        }
         let recording = self.ledger.recording();
         let key = self.key.artifacts(recording)?;
         let sealed = seal(&key, &artifact_context(recording, &name), bytes)?;
@@ -155,13 +168,35 @@ impl OpenRecording {
     /// Writes the journal and gives out what may now be handed to the stores. Before an object
     /// the journal is made durable, so that no store ever holds what the journal does not know;
     /// entries without objects wait for the next object's flush, which comes within seconds.
-    pub fn flush(&mut self) -> Vec<Outgoing> {
+    /// While the journal refuses, objects are kept here.
+    pub fn flush(&mut self, now: Mono) -> Vec<Outgoing> {
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Vec::new();
+        }
         let result =
             if self.outgoing.is_empty() { self.journal.write() } else { self.journal.sync() };
-        if let Err(error) = result {
-            self.fail(&error.to_string());
+        match result {
+            Ok(()) => {
+                self.retry_at = None;
+                std::mem::take(&mut self.outgoing)
+            }
+            Err(error) => {
+                self.retry_at = Some(now + RETRY_AFTER);
+                self.fail(&error.to_string());
+                Vec::new()
+            }
         }
-        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Whether objects wait here for the journal.
+    pub fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether the journal refuses and no more may wait for it.
+    fn is_full(&self, len: usize) -> bool {
+        let kept = self.outgoing.iter().map(|outgoing| outgoing.bytes.len()).sum::<usize>();
+        self.retry_at.is_some() && kept.saturating_add(len) > MAX_KEPT
     }
 
     /// What the branch has to be told.
@@ -176,7 +211,7 @@ impl OpenRecording {
             self.declare(gap);
         }
         self.enter(Entry::Lost { participant, sequence });
-        self.fail("no store takes segments");
+        self.fail("segments cannot be stored");
     }
 
     fn drain_tap(&mut self) {
@@ -250,6 +285,10 @@ impl OpenRecording {
         metrics::counter!("vbranch_recorder_segments_total").increment(1);
         metrics::counter!("vbranch_recorder_sealed_bytes_total").increment(object.sealed_len);
         self.enter(Entry::Segment { participant, segment: entry });
+        if self.is_full(sealed.len()) {
+            self.lose(participant, sequence);
+            return Ok(());
+        }
         let name = ObjectName::segment(recording, participant, sequence);
         self.send(name, sealed, Some((participant, sequence)));
         Ok(())
@@ -330,3 +369,15 @@ fn round_floats(value: &mut serde_json::Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+impl OpenRecording {
+    /// From now on the journal is on another disk.
+    pub fn swap_journal(&mut self, file: std::fs::File) -> std::fs::File {
+        self.journal.swap_file(file)
+    }
+}
+
+#[cfg(test)]
+#[path = "recording_tests.rs"]
+mod tests;

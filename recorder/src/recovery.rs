@@ -6,6 +6,7 @@
 //! it.
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
 };
@@ -119,15 +120,36 @@ impl Recovery<'_> {
             return Err(RecorderError::Config("journal of another recording".to_owned()));
         }
         let loss = self.declare(&mut ledger)?;
+        self.put_key(&ledger)?;
         write_manifest(folder, ledger, loss, self.now, self.log, self.key)?;
         tracing::warn!(%recording, cut_off = loss.is_some(), "recording sealed after a crash");
         Ok(Some(loss.is_some()))
     }
 
+    /// The crash may have come before the wrapped key was stored; without it nothing opens.
+    fn put_key(&self, ledger: &Ledger) -> Result<(), RecorderError> {
+        let name = ObjectName::key(ledger.recording());
+        let bytes = canonical::to_bytes(ledger.key())?;
+        let stores = self.archive.stores.iter().zip(self.reachable);
+        let results: Vec<_> =
+            stores.filter(|(_, there)| *there).map(|(store, _)| store.put(&name, &bytes)).collect();
+        if results.iter().any(Result::is_ok) {
+            return Ok(());
+        }
+        let error = results.into_iter().find_map(Result::err);
+        Err(error.map_or(RecorderError::NoGoodCopy, RecorderError::Store))
+    }
+
     fn declare(&self, ledger: &mut Ledger) -> Result<Option<Loss>, RecorderError> {
         let recording = ledger.recording();
-        let before = count(ledger);
-        let there = |name: &ObjectName, hash: Sha256| self.has(name, hash).contains(&true);
+        // What cannot be read now is not lost: a later start may find it.
+        let doubt = Cell::new(false);
+        let there = |name: &ObjectName, hash: Sha256| {
+            let copies = self.look_for(name, hash);
+            let found = copies.contains(&Some(true));
+            doubt.set(doubt.get() || (!found && copies.contains(&None)));
+            found
+        };
         ledger.retain_artifacts(|artifact| {
             let name = ObjectName::artifact(recording, &artifact.name);
             there(&name, artifact.object.sealed_sha256)
@@ -154,8 +176,7 @@ impl Recovery<'_> {
                 }
             }
         }
-        let complete = all_there && count(ledger) == before;
-        if !complete && self.reachable != [true; 2] {
+        if doubt.get() {
             return Err(RecorderError::NoGoodCopy);
         }
         if ledger.is_closed() && all_there {
@@ -187,20 +208,27 @@ impl Recovery<'_> {
     }
 
     fn has(&self, name: &ObjectName, hash: Sha256) -> [bool; 2] {
-        self.archive.stores.each_ref().map(|store| match store.get(name, MAX_OBJECT) {
-            Ok(bytes) => Sha256::of(&bytes) == hash,
-            Err(StoreError::NotFound) => false,
-            Err(error) => {
-                tracing::warn!(object = name.as_str(), %error, "store cannot be read");
-                false
+        self.look_for(name, hash).map(|copy| copy == Some(true))
+    }
+
+    /// Whether each store has a good copy; `None` where that cannot be told now.
+    fn look_for(&self, name: &ObjectName, hash: Sha256) -> [Option<bool>; 2] {
+        let [a, b] = &self.archive.stores;
+        let [a_there, b_there] = self.reachable;
+        [(a, a_there), (b, b_there)].map(|(store, reachable)| {
+            if !reachable {
+                return None;
+            }
+            match store.get(name, MAX_OBJECT) {
+                Ok(bytes) => Some(Sha256::of(&bytes) == hash),
+                Err(StoreError::NotFound | StoreError::TooLarge) => Some(false),
+                Err(error) => {
+                    tracing::warn!(object = name.as_str(), %error, "store cannot be read");
+                    None
+                }
             }
         })
     }
-}
-
-/// How many init sections and artefacts a ledger has.
-fn count(ledger: &Ledger) -> usize {
-    ledger.tracks().map(|track| track.inits.len()).sum::<usize>() + ledger.artifacts().len()
 }
 
 /// Every object a manifest names, but for the wrapped key.

@@ -34,6 +34,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// store has are let go (the other copies them later); new objects are refused only when neither
 /// store takes anything, and the recorder then declares a gap.
 const MAX_HELD: usize = 64 * 1024 * 1024;
+/// How soon an object that could not be replicated is tried again: someone may have repaired it.
+const SET_ASIDE: Duration = Duration::from_secs(60);
 /// Objects one store may be behind, by name only (some 200 B each): about an hour of a hundred
 /// calls. Beyond, the rest is caught up after the next start.
 const MAX_BACKLOG: usize = 400_000;
@@ -51,7 +53,30 @@ pub(crate) enum Job {
 /// A store's thread has done one job.
 pub(crate) struct Done {
     pub store: StoreId,
-    pub result: Result<(), StoreError>,
+    pub result: Result<(), Fault>,
+}
+
+/// Why a job was not done, by whose fault.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The store does not take writes.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The store is well, but another object of that name is there. It is never overwritten.
+    #[error("another object of that name is there")]
+    Conflict,
+    /// The other store has no good copy of the object.
+    #[error("the other store has no good copy: {0}")]
+    Source(StoreError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            other => Self::Store(other),
+        }
+    }
 }
 
 /// What changed.
@@ -73,8 +98,8 @@ pub(crate) fn spawn_writer(
     std::thread::Builder::new().name(name).spawn(move || {
         for job in jobs {
             let result = match job {
-                Job::Probe => store.probe(),
-                Job::Put(name, bytes) => store.put(&name, &bytes),
+                Job::Probe => store.probe().map_err(Fault::Store),
+                Job::Put(name, bytes) => store.put(&name, &bytes).map_err(Fault::from),
                 Job::Copy(name, hash) => copy(&*other, &*store, &name, hash),
             };
             if !report(Done { store: id, result }) {
@@ -84,17 +109,12 @@ pub(crate) fn spawn_writer(
     })
 }
 
-fn copy(
-    from: &dyn Store,
-    to: &dyn Store,
-    name: &ObjectName,
-    hash: Sha256,
-) -> Result<(), StoreError> {
-    let bytes = from.get(name, MAX_OBJECT)?;
+fn copy(from: &dyn Store, to: &dyn Store, name: &ObjectName, hash: Sha256) -> Result<(), Fault> {
+    let bytes = from.get(name, MAX_OBJECT).map_err(Fault::Source)?;
     if Sha256::of(&bytes) != hash {
-        return Err(StoreError::NotFound);
+        return Err(Fault::Source(StoreError::NotFound));
     }
-    to.put(name, &bytes)
+    to.put(name, &bytes).map_err(Fault::from)
 }
 
 pub(crate) const fn store_word(id: StoreId) -> &'static str {
@@ -118,6 +138,9 @@ struct Side {
     backlog: VecDeque<ObjectName>,
     /// Handed over and not reported: the name (none for a probe) and since when.
     in_flight: VecDeque<(Option<ObjectName>, Mono)>,
+    /// Objects that cannot be replicated now through no fault of this store, and when each is
+    /// tried again. They hold up neither the other objects nor anybody who waits.
+    set_aside: VecDeque<(ObjectName, Mono)>,
     trouble: Option<Trouble>,
     /// It is so far behind that names were let go of.
     overrun: bool,
@@ -146,6 +169,7 @@ impl Replicator {
             jobs,
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
+            set_aside: VecDeque::new(),
             trouble: None,
             overrun: false,
         };
@@ -211,8 +235,9 @@ impl Replicator {
     pub fn is_durable(&self, name: &ObjectName, required: u8) -> bool {
         let Some(object) = self.objects.get(name) else { return true };
         let one = object.has.contains(&true);
-        let everywhere =
-            self.sides.iter().zip(object.has).all(|(side, has)| has || side.trouble.is_some());
+        let everywhere = self.sides.iter().zip(object.has).all(|(side, has)| {
+            has || side.trouble.is_some() || side.set_aside.iter().any(|(aside, _)| aside == name)
+        });
         one && (required < 2 || everywhere)
     }
 
@@ -221,12 +246,13 @@ impl Replicator {
         !self.of_recording.contains_key(&recording)
     }
 
-    /// Reason of trouble and number of objects behind, per store.
-    pub fn state(&self) -> [(Option<&str>, usize); 2] {
+    /// Reason of trouble, objects behind and how many of those are set aside, per store.
+    pub fn state(&self) -> [(Option<&str>, usize, usize); 2] {
         let [a, b] = &self.sides;
         [a, b].map(|side| {
             let reason = side.trouble.as_ref().map(|trouble| trouble.reason.as_str());
-            (reason, side.backlog.len() + side.in_flight.len())
+            let set_aside = side.set_aside.len();
+            (reason, side.backlog.len() + side.in_flight.len() + set_aside, set_aside)
         })
     }
 
@@ -247,11 +273,20 @@ impl Replicator {
                 }
                 self.improved(index, now);
             }
-            Err(error) => {
+            Err(Fault::Store(error)) => {
                 if let Some(name) = name {
-                    self.refused(index, name, &error);
+                    side.backlog.push_front(name);
                 }
                 self.failed(index, error.to_string(), now);
+            }
+            Err(fault) => {
+                let is_well = matches!(fault, Fault::Conflict);
+                if let Some(name) = name {
+                    side.set_aside(name, &fault, now);
+                }
+                if is_well {
+                    self.improved(index, now);
+                }
             }
         }
         self.pump(now);
@@ -259,6 +294,7 @@ impl Replicator {
 
     /// Looks for stores that hang and tries failed ones again.
     pub fn tick(&mut self, now: Mono) {
+        self.sides.iter_mut().for_each(|side| side.take_up(now));
         for index in 0..2 {
             let hanging = self.sides.get(index).is_some_and(|side| {
                 side.trouble.is_none()
@@ -290,18 +326,6 @@ impl Replicator {
                     self.of_recording.remove(&object.recording);
                 }
             }
-        }
-    }
-
-    /// The write failed: it comes again, unless no attempt can ever succeed.
-    fn refused(&mut self, index: usize, name: ObjectName, error: &StoreError) {
-        let Some(side) = self.sides.get_mut(index) else { return };
-        if matches!(error, StoreError::Conflict) {
-            // Never overwritten: someone has to look at it. It stays behind until then.
-            tracing::error!(store = store_word(side.id), object = name.as_str(), "object differs");
-            side.overrun = true;
-        } else {
-            side.backlog.push_front(name);
         }
     }
 
@@ -358,6 +382,22 @@ impl Replicator {
 }
 
 impl Side {
+    /// Tells the operator once per attempt; the object is tried again later.
+    fn set_aside(&mut self, name: ObjectName, fault: &Fault, now: Mono) {
+        let store = store_word(self.id);
+        metrics::counter!("vbranch_recorder_objects_set_aside_total", "store" => store)
+            .increment(1);
+        tracing::error!(store, object = name.as_str(), %fault, "object cannot be replicated");
+        self.set_aside.push_back((name, now + SET_ASIDE));
+    }
+
+    /// Puts what was set aside long enough ago behind everything else.
+    fn take_up(&mut self, now: Mono) {
+        while self.set_aside.front().is_some_and(|(_, at)| now >= *at) {
+            self.backlog.extend(self.set_aside.pop_front().map(|(name, _)| name));
+        }
+    }
+
     fn send(&mut self, name: Option<ObjectName>, job: Job, now: Mono) {
         match self.jobs.try_send(job) {
             Ok(()) => self.in_flight.push_back((name, now)),

@@ -43,7 +43,7 @@ impl Bench {
         self.queues[usize::from(store == StoreId::B)].try_recv().ok()
     }
 
-    fn report(&mut self, store: StoreId, result: Result<(), StoreError>) {
+    fn report(&mut self, store: StoreId, result: Result<(), Fault>) {
         self.replicator.done(Done { store, result }, self.now);
     }
 
@@ -63,8 +63,8 @@ impl Bench {
     }
 }
 
-fn full() -> Result<(), StoreError> {
-    Err(StoreError::Io(std::io::ErrorKind::StorageFull.into()))
+fn full() -> Result<(), Fault> {
+    Err(Fault::Store(StoreError::Io(std::io::ErrorKind::StorageFull.into())))
 }
 
 #[test]
@@ -141,4 +141,46 @@ fn memory_is_bounded_and_what_one_store_has_is_copied_from_there() {
     }
     assert!(copies >= 7, "{copies} copies");
     assert!(bench.replicator.is_replicated(bench.recording));
+}
+
+#[test]
+fn a_bad_object_blames_no_store_and_holds_nothing_up() {
+    for fault in [|| Fault::Conflict, || Fault::Source(StoreError::NotFound)] {
+        let mut bench = Bench::new();
+        (0..3).for_each(|n| bench.put(n, 10));
+        bench.work(StoreId::A);
+        assert!(bench.job(StoreId::B).is_some());
+        bench.report(StoreId::B, Err(fault()));
+        assert_eq!(bench.work(StoreId::B), 2, "the others come through");
+        assert!(bench.replicator.take_changes().is_empty(), "the store is well");
+        assert_eq!(bench.replicator.state()[1], (None, 1, 1));
+        let name = bench.name(0);
+        assert!(bench.replicator.is_durable(&name, 2), "nobody waits for it");
+        assert!(!bench.replicator.is_replicated(bench.recording));
+        // Later calls still wait for both stores.
+        bench.put(3, 10);
+        bench.work(StoreId::A);
+        let later = bench.name(3);
+        assert!(!bench.replicator.is_durable(&later, 2));
+        bench.work(StoreId::B);
+        assert!(bench.replicator.is_durable(&later, 2));
+        // Someone repairs it.
+        bench.pass(60_000);
+        assert_eq!(bench.work(StoreId::B), 1);
+        assert!(bench.replicator.is_replicated(bench.recording));
+    }
+}
+
+#[test]
+fn a_damaged_source_is_not_the_targets_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = ["a", "b"].map(|name| crate::store::FsStore::new(dir.path().join(name)));
+    let name = ObjectName::segment(RecordingId::random(), ParticipantId::random(), 0);
+    let [a, b] = &stores;
+    let hash = Sha256::of(b"good");
+    assert!(matches!(copy(a, b, &name, hash), Err(Fault::Source(_))), "missing");
+    a.put(&name, b"damaged").unwrap();
+    assert!(matches!(copy(a, b, &name, hash), Err(Fault::Source(_))), "damaged");
+    b.put(&name, b"other").unwrap();
+    assert!(matches!(copy(b, a, &name, Sha256::of(b"other")), Err(Fault::Conflict)));
 }

@@ -6,6 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
@@ -40,6 +41,8 @@ use crate::{
 const MAX_MESSAGES: usize = 4096;
 /// How long a caller waits for an object or a manifest to become durable.
 const WAIT: Duration = Duration::from_secs(30);
+/// How long a store may take to answer at the start; longer counts as absent.
+const PROBE: Duration = Duration::from_secs(5);
 /// The largest artefact: a photograph of a document.
 pub const MAX_ARTIFACT: usize = 16 * 1024 * 1024;
 
@@ -107,7 +110,7 @@ impl Recorder {
             log: &shared.log,
             key: &shared.evidence,
             now: shared.clock.wall(),
-            reachable: shared.archive.stores.each_ref().map(|store| store.probe().is_ok()),
+            reachable: shared.archive.troubled.each_ref().map(|flag| !flag.load(Ordering::Relaxed)),
         };
         let found = recovery.run()?;
         for (recording, reason) in found.failed {
@@ -320,10 +323,11 @@ fn open_shared(
     }
     create_dir_durable(&paths.recordings).map_err(RecorderError::io("making the data folder"))?;
     let lock = lock_folder(&paths.recordings)?;
-    let [a, b] = stores.each_ref().map(|store| store.probe());
-    if let (Err(a), Err(b)) = (a, b) {
+    let [a, b] = probe(&stores)?;
+    if let (Some(a), Some(b)) = (&a, &b) {
         return Err(RecorderError::NoStore(format!("{a}; {b}")));
     }
+    let troubled = [a, b].map(|trouble| AtomicBool::new(trouble.is_some()));
     let evidence = Arc::new(EvidenceKey::open(&paths.keys.join("evidence.key"))?);
     let public = evidence.public();
     replace_durable(&paths.keys.join("evidence.pub"), public.to_pem().as_bytes())
@@ -335,6 +339,7 @@ fn open_shared(
         public,
         folder: paths.recordings.clone(),
         cache: Mutex::new(HashMap::new()),
+        troubled,
     };
     let well = |store| StoreHealth { store, trouble: None, behind: 0 };
     Ok(Shared {
@@ -354,6 +359,26 @@ fn open_shared(
         summaries: Mutex::default(),
         _lock: lock,
     })
+}
+
+/// What is wrong with each store, found out on threads of their own: one that hangs keeps its
+/// thread, and does not stop the start.
+fn probe(stores: &[Arc<dyn Store>; 2]) -> Result<[Option<String>; 2], RecorderError> {
+    let start = |store: &Arc<dyn Store>| {
+        let (tell, answer) = sync_channel(1);
+        let store = Arc::clone(store);
+        std::thread::Builder::new()
+            .name("store-probe".to_owned())
+            .spawn(move || drop(tell.send(store.probe())))
+            .map_err(RecorderError::io("starting a probe"))?;
+        Ok::<_, RecorderError>(answer)
+    };
+    let [a, b] = stores;
+    let answers = [start(a)?, start(b)?];
+    Ok(answers.map(|answer| match answer.recv_timeout(PROBE) {
+        Ok(result) => result.err().map(|error| error.to_string()),
+        Err(_) => Some("does not answer".to_owned()),
+    }))
 }
 
 /// Two recorders on one folder would recover each other's open recordings.

@@ -158,27 +158,56 @@ impl FsStore {
         Self { root: root.into() }
     }
 
+    /// A name nobody else uses: two branches may write to one store. A crash can leave one such
+    /// file behind.
     fn temp(&self) -> PathBuf {
-        self.root.join(".incoming")
+        self.root.join(format!(".incoming-{}", uuid::Uuid::new_v4()))
+    }
+
+    /// Writes aside, then gives the whole file its name; unlike a rename, a link never replaces
+    /// what is there.
+    fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temp = self.temp();
+        let linked = write_durable(&temp, bytes, 0o440).and_then(|()| fs::hard_link(&temp, path));
+        let removed = fs::remove_file(&temp);
+        linked.and(removed)
+    }
+
+    /// Whether the content is there already, durably; nothing is known of who wrote it.
+    fn holds(&self, name: &ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
+        match self.get(name, bytes.len() as u64) {
+            Ok(there) if there == bytes => {}
+            Ok(_) | Err(StoreError::TooLarge) => return Err(StoreError::Conflict),
+            Err(StoreError::NotFound) => return Ok(false),
+            Err(other) => return Err(other),
+        }
+        let path = self.root.join(name.as_str());
+        File::open(&path)?.sync_all()?;
+        path.parent().map_or(Ok(()), sync_dir)?;
+        Ok(true)
     }
 }
 
 impl Store for FsStore {
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.root.join(name.as_str());
-        match self.get(name, bytes.len() as u64) {
-            Ok(there) if there == bytes => return Ok(()),
-            Ok(_) | Err(StoreError::TooLarge) => return Err(StoreError::Conflict),
-            Err(StoreError::NotFound) => {}
-            Err(other) => return Err(other),
+        if self.holds(name, bytes)? {
+            return Ok(());
         }
         let folder = path.parent().unwrap_or(&self.root);
         create_dir_durable(folder)?;
-        let temp = self.temp();
-        write_durable(&temp, bytes, 0o440)?;
-        fs::rename(&temp, &path)?;
-        sync_dir(folder)?;
-        Ok(())
+        match self.write_new(&path, bytes) {
+            Ok(()) => Ok(sync_dir(folder)?),
+            // Someone else was faster.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                if self.holds(name, bytes)? {
+                    Ok(())
+                } else {
+                    Err(StoreError::NotFound)
+                }
+            }
+            Err(other) => Err(other.into()),
+        }
     }
 
     fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StoreError> {
@@ -187,9 +216,9 @@ impl Store for FsStore {
 
     fn probe(&self) -> Result<(), StoreError> {
         create_dir_durable(&self.root)?;
-        let temp = self.temp();
-        write_durable(&temp, &[0; 4096], 0o440)?;
-        fs::remove_file(&temp)?;
+        let path = self.temp();
+        self.write_new(&path, &[0; 4096])?;
+        fs::remove_file(&path)?;
         Ok(())
     }
 }
@@ -275,15 +304,27 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_half_written_does_not_stop_the_next_write() {
+    fn writers_of_one_store_do_not_get_into_each_others_way() {
         let dir = tempfile::tempdir().unwrap();
         let store = FsStore::new(dir.path());
-        fs::write(store.temp(), b"torn").unwrap();
-        store.probe().unwrap();
-        let name = name();
-        fs::write(store.temp(), b"torn").unwrap();
-        store.put(&name, b"whole").unwrap();
-        assert_eq!(store.get(&name, 10).unwrap(), b"whole");
+        let names: Vec<_> = (0..20).map(|_| name()).collect();
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let (store, names) = (&store, &names);
+                scope.spawn(move || {
+                    for (n, name) in names.iter().enumerate() {
+                        // Even ones are the same from everybody.
+                        let bytes = [if n % 2 == 0 { 9 } else { writer }; 5000];
+                        let result = store.put(name, &bytes);
+                        let there = store.get(name, 5000).unwrap();
+                        assert_eq!(result.is_ok(), there == bytes, "{n} by {writer}: {result:?}");
+                        store.probe().unwrap();
+                    }
+                });
+            }
+        });
+        let left = fs::read_dir(dir.path()).unwrap().flatten();
+        assert!(left.map(|e| e.file_name()).all(|n| !n.to_str().unwrap().starts_with('.')));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, PoisonError,
+        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
     time::Duration,
@@ -42,6 +43,8 @@ use crate::{
 const TICK: Duration = Duration::from_millis(20);
 /// The same while nothing is being recorded: stores are still watched.
 const IDLE_TICK: Duration = Duration::from_millis(500);
+/// How soon sealing is tried again after an error. Shorter loads a full disk for nothing.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Messages worked off between two ticks, so that a flood cannot stop the taps from being heard.
 const MESSAGES_PER_TICK: usize = 256;
 
@@ -101,8 +104,8 @@ struct Slot {
     first: Option<First>,
     artifacts: Vec<(ObjectName, ArtifactRef, Reply<ArtifactRef>)>,
     waiting: Vec<Reply<()>>,
-    /// An error in sealing was told; it is tried again without telling again.
-    complained: bool,
+    /// An error in sealing was told; it is tried again then, without telling again.
+    retry_at: Option<Mono>,
 }
 
 #[derive(Default)]
@@ -306,7 +309,7 @@ impl Worker {
             open.tick(now);
         }
         if let Phase::Open(open) | Phase::Flushing(open) = &mut slot.phase {
-            for outgoing in open.flush() {
+            for outgoing in open.flush(now) {
                 hand_over(
                     &mut self.replicator,
                     open,
@@ -320,8 +323,12 @@ impl Worker {
         }
         let required = self.shared.stores_required;
         slot.pending.retain(|name| !self.replicator.is_durable(name, required));
+        if matches!(&slot.phase, Phase::Open(o) | Phase::Flushing(o) if o.has_outgoing()) {
+            // Objects are not even on their way: nobody may be told that they are durable.
+            return;
+        }
         slot.answer(recording, &self.shared);
-        if !slot.pending.is_empty() {
+        if !slot.pending.is_empty() || slot.retry_at.is_some_and(|at| now < at) {
             return;
         }
         match &slot.phase {
@@ -400,13 +407,20 @@ impl Worker {
     fn publish_health(&self) {
         let open = self.slots.values().filter(|s| matches!(s.phase, Phase::Open(_))).count();
         let [a, b] = self.replicator.state();
-        let stores = [(StoreId::A, a), (StoreId::B, b)].map(|(store, (trouble, behind))| {
+        for (flag, (trouble, ..)) in self.shared.archive.troubled.iter().zip([&a, &b]) {
+            flag.store(trouble.is_some(), Ordering::Relaxed);
+        }
+        let states = [(StoreId::A, a), (StoreId::B, b)];
+        let stores = states.map(|(store, (trouble, behind, set_aside))| {
             let word = store_word(store);
             let healthy = if trouble.is_none() { 1.0 } else { 0.0 };
             metrics::gauge!("vbranch_recorder_store_healthy", "store" => word).set(healthy);
             let objects = u32::try_from(behind).unwrap_or(u32::MAX);
             metrics::gauge!("vbranch_recorder_store_behind_objects", "store" => word)
                 .set(f64::from(objects));
+            let set_aside = u32::try_from(set_aside).unwrap_or(u32::MAX);
+            metrics::gauge!("vbranch_recorder_store_set_aside_objects", "store" => word)
+                .set(f64::from(set_aside));
             StoreHealth { store, trouble: trouble.map(str::to_owned), behind }
         });
         let recordings = u32::try_from(open).unwrap_or(u32::MAX);
@@ -451,7 +465,7 @@ impl Slot {
             first,
             artifacts: Vec::new(),
             waiting: Vec::new(),
-            complained: false,
+            retry_at: None,
         }
     }
 
@@ -475,7 +489,8 @@ impl Slot {
     }
 
     fn complain(&mut self, recording: RecordingId, error: &RecorderError, shared: &Shared) {
-        if std::mem::replace(&mut self.complained, true) {
+        let retry_at = shared.clock.mono() + RETRY_AFTER;
+        if self.retry_at.replace(retry_at).is_some() {
             return;
         }
         tracing::error!(%recording, %error, "recording cannot be sealed yet");

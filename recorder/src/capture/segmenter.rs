@@ -340,11 +340,76 @@ impl Segmenter {
     }
 
     fn emit(&mut self) {
-        if let Some(Open { cut, .. }) = self.open.take() {
+        if let Some(Open { mut cut, .. }) = self.open.take() {
+            if self.decided.is_none() {
+                self.align_start(&mut cut);
+            }
             self.decided = Some(cut.setup.clone());
             self.out.push_back(Piece::Cut(cut));
         }
     }
+
+    /// Makes sound and picture of the first cut begin together, as players expect of a film: the
+    /// kind that came up first sets the start. The first picture is shown from there on, sound
+    /// that was not there yet is concealed, and the ledger says from when each is real.
+    fn align_start(&mut self, cut: &mut Cut) {
+        let begins = |kind| Some(from_ticks(kind, cut.tracks.get(kind).first()?.start));
+        let (Some(sound), Some(picture)) = (begins(MediaKind::Audio), begins(MediaKind::Video))
+        else {
+            return;
+        };
+        let (kind, from, to) = if sound < picture {
+            (MediaKind::Video, sound, picture)
+        } else {
+            (MediaKind::Audio, picture, sound)
+        };
+        if to - from <= MAX_SLACK {
+            return;
+        }
+        let start = to_ticks(kind, from);
+        let filled = match kind {
+            MediaKind::Video => stretch_back(cut.tracks.get_mut(kind), start),
+            MediaKind::Audio => {
+                let end = self.tracks.get(kind).last.as_ref();
+                end.and_then(|end| end.conceal.as_ref()).is_some_and(|conceal| {
+                    conceal_before(cut.tracks.get_mut(kind), start, conceal);
+                    true
+                })
+            }
+        };
+        // What was missed before the first key frame is on the ledger already.
+        let declared = self.out.iter().find_map(|piece| match piece {
+            Piece::Gap { kind: k, start, .. } if *k == kind => Some(*start),
+            _ => None,
+        });
+        let duration = declared.unwrap_or(to).min(to).saturating_sub(from);
+        if filled && !duration.is_zero() {
+            let cause = GapCause::Stalled;
+            self.out.push_back(Piece::Gap { kind, start: from, duration, cause });
+        }
+    }
+}
+
+/// Shows the first picture from `start` on.
+fn stretch_back(samples: &mut [Sample], start: u64) -> bool {
+    samples.first_mut().is_some_and(|first| {
+        first.duration = first.end().saturating_sub(start);
+        first.start = start;
+        true
+    })
+}
+
+/// Puts empty packets in front of the first one, from `start` on.
+fn conceal_before(samples: &mut Vec<Sample>, start: u64, conceal: &Conceal) {
+    let Some(first) = samples.first().map(|s| s.start) else { return };
+    let missing = first.saturating_sub(start);
+    let unit = to_ticks(MediaKind::Audio, conceal.plays).max(1);
+    let count = (missing / unit).max(1);
+    let empty = (0..count).map(|n| {
+        let (from, to) = (start + missing * n / count, start + missing * (n + 1) / count);
+        Sample { start: from, duration: to - from, sync: true, data: conceal.packet.clone() }
+    });
+    samples.splice(0..0, empty.collect::<Vec<_>>());
 }
 
 impl Track {

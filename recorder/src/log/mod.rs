@@ -3,7 +3,7 @@
 //! were handed out saying so.
 //!
 //! On disk: `entries`, one canonical JSON document per line, and `checkpoint`, the newest signed
-//! note. Several processes may append (the server and the command line): each takes a file lock
+//! note, which is there before the first entry. Several processes may append (the server and the command line): each takes a file lock
 //! and reads what the others wrote first. An entry counts once a checkpoint covers it; what a
 //! crash left behind the checkpoint is kept if it is whole, and dropped if it is torn.
 
@@ -104,7 +104,9 @@ struct State {
     read: u64,
     tree: MemoryBackedTree<sha2::Sha256, Vec<u8>>,
     manifests: std::collections::BTreeMap<RecordingId, (Sha256, usize)>,
+    /// The newest checkpoint and the size it covers.
     checkpoint: Option<String>,
+    signed: u64,
 }
 
 impl EvidenceLog {
@@ -127,6 +129,7 @@ impl EvidenceLog {
             tree: MemoryBackedTree::new(),
             manifests: std::collections::BTreeMap::new(),
             checkpoint: None,
+            signed: 0,
         };
         let log = Self {
             folder: folder.to_owned(),
@@ -228,18 +231,33 @@ impl EvidenceLog {
             Err(StoreError::Io(error)) => return Err(error.into()),
             Err(_) => return Err(LogError::Note(NoteError::Malformed)),
         };
-        if note == state.checkpoint && state.entries.metadata()?.len() == state.read {
-            return Ok(());
+        let len = state.entries.metadata()?.len();
+        if len < state.read {
+            return Err(LogError::Damaged("entries that were there are missing"));
         }
-        let signed = match &note {
-            Some(note) => Checkpoint::verify(note, &self.key.public())?,
-            None => self.checkpoint_of(&MemoryBackedTree::new()),
-        };
+        match note {
+            Some(note) if state.checkpoint.as_ref() == Some(&note) && len == state.read => {}
+            Some(note) => self.advance(state, note)?,
+            // A new log: signed before its first entry, so that whoever takes the checkpoint away
+            // cannot have other entries signed.
+            None if len == 0 && state.checkpoint.is_none() => return self.sign(state),
+            None => return Err(LogError::Damaged("the signed checkpoint is missing")),
+        }
+        // After a crash or an error between the entry and the checkpoint.
+        if state.tree.len() > state.signed { self.sign(state) } else { Ok(()) }
+    }
+
+    /// Takes in what a newer checkpoint covers, and what is whole behind it.
+    fn advance(&self, state: &mut State, note: String) -> Result<(), LogError> {
+        let signed = Checkpoint::verify(&note, &self.key.public())?;
+        if signed.origin != self.origin {
+            return Err(LogError::Damaged("the signed checkpoint is another log's"));
+        }
+        if signed.size < state.signed {
+            return Err(LogError::Damaged("the signed checkpoint is older than one before"));
+        }
         state.read_entries(&signed)?;
-        state.checkpoint = note;
-        if state.tree.len() > signed.size {
-            self.sign(state)?;
-        }
+        (state.checkpoint, state.signed) = (Some(note), signed.size);
         Ok(())
     }
 
@@ -250,7 +268,7 @@ impl EvidenceLog {
     fn sign(&self, state: &mut State) -> Result<(), LogError> {
         let note = self.checkpoint_of(&state.tree).sign(&self.key);
         replace_durable(&self.folder.join("checkpoint"), note.as_bytes())?;
-        state.checkpoint = Some(note);
+        (state.checkpoint, state.signed) = (Some(note), state.tree.len());
         Ok(())
     }
 }

@@ -120,3 +120,54 @@ fn a_log_that_lost_or_changed_what_it_acknowledged_does_not_open() {
     std::fs::write(&path, &whole).unwrap();
     open(dir.path()).unwrap();
 }
+
+#[test]
+fn entries_without_their_checkpoint_are_not_signed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    let empty = log.checkpoint().unwrap().unwrap();
+    assert_eq!(note::Checkpoint::verify(&empty, &key(dir.path()).public()).unwrap().size, 0);
+    log.append(&manifest(1)).unwrap();
+    std::fs::remove_file(dir.path().join("log/checkpoint")).unwrap();
+    assert!(matches!(log.append(&manifest(2)), Err(LogError::Damaged(_))), "while open");
+    assert!(matches!(open(dir.path()), Err(LogError::Damaged(_))), "at the next start");
+}
+
+#[test]
+fn a_running_log_notices_that_entries_were_taken_or_turned_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    let (entries, checkpoint) = (dir.path().join("log/entries"), dir.path().join("log/checkpoint"));
+    log.append(&manifest(1)).unwrap();
+    let old = [&entries, &checkpoint].map(|path| std::fs::read(path).unwrap());
+    log.append(&manifest(2)).unwrap();
+    std::fs::write(&checkpoint, &old[1]).unwrap();
+    assert!(matches!(log.append(&manifest(3)), Err(LogError::Damaged(_))), "an old checkpoint");
+    std::fs::write(&entries, &old[0]).unwrap();
+    assert!(matches!(log.append(&manifest(3)), Err(LogError::Damaged(_))), "both of old");
+}
+
+#[test]
+fn another_logs_checkpoint_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    let other = EvidenceLog::open(&dir.path().join("log"), "bank.example/2", key(dir.path()));
+    assert!(matches!(other, Err(LogError::Damaged(_))));
+}
+
+#[test]
+fn an_entry_is_never_acknowledged_without_a_checkpoint_over_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    // The checkpoint cannot be written: its temporary name is taken by a folder.
+    let block = dir.path().join("log/checkpoint.new");
+    std::fs::create_dir(&block).unwrap();
+    let entry = manifest(1);
+    assert!(log.append(&entry).is_err());
+    assert!(log.append(&entry).is_err(), "entered, but not signed");
+    std::fs::remove_dir(&block).unwrap();
+    log.append(&entry).unwrap();
+    let proof = log.prove(recording(&entry)).unwrap().unwrap();
+    assert_eq!(proof.verify(&key(dir.path()).public()).unwrap().size, 1);
+    assert_eq!(std::fs::read_to_string(dir.path().join("log/entries")).unwrap().lines().count(), 1);
+}

@@ -194,3 +194,49 @@ fn what_only_an_absent_store_may_hold_is_not_declared_lost() {
     let rig = Rig::start(&data);
     assert_eq!(rig.recorder.view(recording).unwrap().summary.state, "sealed");
 }
+
+#[test]
+fn what_cannot_be_read_now_is_not_declared_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let rig = Rig::start(&data);
+    let call = Call::shoot(2.5);
+    let recording = rig.record(&call);
+    drop(rig);
+    reset(&data, recording);
+    let paths = RecorderPaths::under(&data);
+    let name = ObjectName::segment(recording, call.customer, 0);
+    std::fs::remove_file(paths.store_a.join(name.as_str())).unwrap();
+    // Reading a folder as a file is an I/O error, as from a bad disk.
+    let bad = paths.store_b.join(name.as_str());
+    let away = bad.with_extension("away");
+    std::fs::rename(&bad, &away).unwrap();
+    std::fs::create_dir(&bad).unwrap();
+    let rig = Rig::start(&data);
+    rig.wait(|event| matches!(event, RecorderEvent::Failed { .. }));
+    assert!(rig.recorder.recovered().is_empty() && rig.recorder.list().is_empty());
+    drop(rig);
+
+    std::fs::remove_dir(&bad).unwrap();
+    std::fs::rename(&away, &bad).unwrap();
+    let rig = Rig::start(&data);
+    assert_eq!(rig.recorder.view(recording).unwrap().summary.state, "sealed");
+}
+
+#[test]
+fn a_key_that_reached_no_store_comes_from_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let rig = Rig::start(&data);
+    let call = Call::shoot(2.5);
+    let recording = rig.record(&call);
+    drop(rig);
+    reset(&data, recording);
+    let paths = RecorderPaths::under(&data);
+    let keys = [&paths.store_a, &paths.store_b]
+        .map(|store| store.join(ObjectName::key(recording).as_str()));
+    keys.iter().for_each(|key| std::fs::remove_file(key).unwrap());
+    let rig = Rig::start(&data);
+    assert!(keys.iter().all(|key| key.exists()));
+    rig.recorder.segment(recording, call.customer, 0).unwrap();
+}

@@ -207,6 +207,8 @@ impl Store for MoodyStore {
     }
 
     fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StoreError> {
+        // A full store can be read.
+        let _ = self.feel();
         self.inner.get(name, limit)
     }
 

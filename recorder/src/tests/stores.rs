@@ -90,6 +90,30 @@ fn a_hanging_store_holds_up_neither_the_other_nor_the_call() {
 }
 
 #[test]
+fn a_hanging_store_holds_up_neither_replay_nor_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (rig, b) = rig_with_b(dir.path(), Mood::Well);
+    let call = Call::shoot(2.5);
+    let recording = rig.record(&call);
+    b.set(Mood::Hanging);
+    let replay = |rig: &Rig| {
+        let (recorder, customer) = (rig.recorder.clone(), call.customer);
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            recorder.view(recording).unwrap();
+            recorder.segment(recording, customer, 0).unwrap();
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(PATIENCE).expect("the replay hangs");
+    };
+    replay(&rig);
+    drop(rig);
+    let (rig, other) = rig_with_b(dir.path(), Mood::Hanging);
+    replay(&rig);
+    [b, other].iter().for_each(|store| store.set(Mood::Well));
+}
+
+#[test]
 fn replay_reads_whichever_copy_is_good() {
     let dir = tempfile::tempdir().unwrap();
     let paths = RecorderPaths::under(dir.path());
