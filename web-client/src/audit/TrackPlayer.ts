@@ -1,7 +1,7 @@
-/** One participant's `<video>`, held to the recording's clock. */
-import Hls, { type Fragment } from "hls.js";
-
+/** One participant's `<video>`, held to the recording's clock. Its time is the recording's time. */
 import { correct, coverageAt, planTrack, type ReplayTrack, type Span } from "@vbranch/sdk";
+
+import { TrackSource } from "./TrackSource";
 
 /** What the track has to show at a point of the recording. */
 export type Presence =
@@ -13,79 +13,78 @@ export type Presence =
   | "waiting"
   | "ready";
 
-/** Lengths in a manifest and in a playlist differ by rounding: this close to its end is the end. */
+/** The last moments of a track are only played into: a decoder cannot begin in them. */
 const TAIL_S = 0.35;
-/** A seek that is not over by then is stuck in a scrap of media: pass over it. */
+/** A seek that is not over by then is stuck in a scrap of media: pass over a little of it. */
 const STUCK_MS = 2_500;
+const PASS_OVER_S = 1;
 /** A seek under way is replaced only when it would end up too far off. */
 const SEEK_SLACK_S = 0.5;
 
 export class TrackPlayer {
-  private readonly hls: Hls | null = null;
-  private readonly loaded = new Map<Fragment["sn"], Fragment>();
+  private readonly source: TrackSource;
   private target: number | null = null;
   private waitingSince: number | null = null;
   private passOver: Span | null = null;
-  private recovered = false;
 
   constructor(
     readonly track: ReplayTrack,
     private readonly video: HTMLVideoElement,
-    url: string,
-    private readonly onFailed: (details: string) => void,
+    playlist: string,
+    onFailed: (problem: string) => void,
   ) {
-    if (!Hls.isSupported()) {
-      video.src = url;
-      return;
-    }
-    // No worker: it would need a blob: script, which a strict Content-Security-Policy forbids.
-    this.hls = new Hls({ enableWorker: false, maxBufferLength: 20, backBufferLength: 60 });
-    this.listen(this.hls);
-    this.hls.loadSource(url);
-    this.hls.attachMedia(video);
+    this.source = new TrackSource(video, playlist, track.start_ms, onFailed);
   }
 
   destroy(): void {
-    this.hls?.destroy();
     this.video.pause();
+    this.source.close();
   }
 
   /** What there is to show at this point of the recording. */
   presence(positionMs: number, now: number): Presence {
-    const plan = planTrack(this.track, positionMs);
-    if (plan.kind === "absent") return "absent";
-    const at = plan.mediaTime;
+    const presence = this.look(positionMs);
+    if (presence !== "waiting") this.waitingSince = null;
+    else this.passOverWhatIsStuck(this.beforeEnd(positionMs / 1000), now);
+    return presence;
+  }
+
+  private look(positionMs: number): Presence {
+    if (planTrack(this.track, positionMs).kind === "absent") return "absent";
+    const at = this.beforeEnd(positionMs / 1000);
     if (this.atEnd(at)) return "ready";
     if (this.passOver !== null && inside(this.passOver, at)) return "missing";
     const coverage = this.coverage(at);
     if (coverage === "hole") return "missing";
-    const shown = coverage === "ready" && !this.video.seeking && this.video.readyState >= 3;
-    if (shown) {
-      this.waitingSince = null;
-      return "ready";
-    }
-    this.waitingSince ??= now;
-    if (coverage === "ready" && now - this.waitingSince > STUCK_MS) this.giveUp(at);
-    return "waiting";
+    const near = Math.abs(this.video.currentTime - at) < SEEK_SLACK_S * 4;
+    const { seeking, readyState } = this.video;
+    const shown = coverage === "ready" && near && !seeking && readyState >= READY;
+    return shown ? "ready" : "waiting";
+  }
+
+  /** Media that is there and yet not shown for long must not hold the whole replay up. */
+  private passOverWhatIsStuck(at: number, now: number): void {
+    if (this.coverage(at) !== "ready") this.waitingSince = null;
+    else this.waitingSince ??= now;
+    if (this.waitingSince === null || now - this.waitingSince < STUCK_MS) return;
+    this.passOver = { start: at, end: at + PASS_OVER_S };
+    this.waitingSince = null;
   }
 
   /** Brings the player to where the clock is. `running`: the clock moves. */
   hold(positionMs: number, presence: Presence, rate: number, running: boolean): void {
-    const plan = planTrack(this.track, positionMs);
     const plays = running && presence === "ready";
-    if (plan.kind === "present" && !this.atEnd(plan.mediaTime)) {
-      this.steer(plan.mediaTime, presence, rate, plays);
-    }
+    const wanted = this.beforeEnd(positionMs / 1000);
+    const steerable = presence === "ready" || presence === "waiting";
+    if (steerable && !this.atEnd(wanted)) this.steer(wanted, rate, plays);
     const { video } = this;
     if (plays && video.paused && !video.ended) void video.play().catch(() => undefined);
     if (!plays && !video.paused) video.pause();
   }
 
-  private steer(wanted: number, presence: Presence, rate: number, plays: boolean): void {
+  private steer(wanted: number, rate: number, plays: boolean): void {
     const { video } = this;
     if (video.readyState === 0) return;
-    // Inside a hole there is nothing to seek to, unless hls.js has to learn where to load from.
-    if (presence === "missing" && this.coverage(wanted) !== "loading") return;
     if (video.seeking) {
       const far = this.target === null || Math.abs(this.target - wanted) > SEEK_SLACK_S;
       if (far) this.seek(wanted);
@@ -102,51 +101,28 @@ export class TrackPlayer {
   }
 
   private coverage(at: number) {
-    const buffered = spans(this.video.buffered);
-    const { currentTime } = this.video;
+    const buffered = this.source.buffered();
+    const { currentTime, seeking } = this.video;
     const here = buffered.find((span) => inside(span, at));
-    const playing = here !== undefined && inside(here, currentTime) && !this.video.seeking;
-    if (this.hls === null) return here === undefined ? "loading" : "ready";
-    const loaded = [...this.loaded.values()].map(({ start, end }) => ({ start, end }));
-    return coverageAt(at, buffered, loaded, playing);
+    const playing = here !== undefined && !seeking && inside(here, currentTime);
+    return coverageAt(at, buffered, this.source.loaded(), playing);
   }
 
-  private giveUp(at: number): void {
-    const range = spans(this.video.buffered).find((span) => inside(span, at));
-    this.passOver = range ?? null;
-    this.waitingSince = null;
+  private beforeEnd(at: number): number {
+    const { readyState, duration } = this.video;
+    return readyState > 0 ? Math.max(0, Math.min(at, duration - TAIL_S)) : at;
   }
 
+  /** True where the clock is in the last moments and the player is there too. */
   private atEnd(at: number): boolean {
-    const { video } = this;
-    return video.ended || (video.readyState > 0 && at > video.duration - TAIL_S);
-  }
-
-  private listen(hls: Hls): void {
-    hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag }) => this.loaded.set(frag.sn, frag));
-    hls.on(Hls.Events.BUFFER_FLUSHING, (_, { startOffset, endOffset }) => {
-      for (const [sn, { start, end }] of this.loaded) {
-        if (start < endOffset && end > startOffset) this.loaded.delete(sn);
-      }
-    });
-    hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
-      if (!fatal) return;
-      if (type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {
-        this.recovered = true;
-        hls.recoverMediaError();
-      } else {
-        this.onFailed(details);
-      }
-    });
+    const { readyState, duration, currentTime, seeking } = this.video;
+    if (readyState === 0 || seeking) return false;
+    return at >= duration - TAIL_S && currentTime >= duration - 2 * TAIL_S;
   }
 }
 
-function spans(ranges: TimeRanges): Span[] {
-  return Array.from({ length: ranges.length }, (_, at) => ({
-    start: ranges.start(at),
-    end: ranges.end(at),
-  }));
-}
+/** `HTMLMediaElement.HAVE_FUTURE_DATA`. */
+const READY = 3;
 
 function inside(span: Span, at: number): boolean {
   return span.start <= at && at < span.end;
