@@ -16,6 +16,10 @@ use vbranch_domain::{
 /// Calls and their peers.
 #[async_trait]
 pub trait MediaPlane: Send + Sync {
+    /// Whether [`Self::join`] could answer this offer at all. Changes nothing, so that what cannot
+    /// work is refused before anything is begun for it.
+    fn check_offer(&self, offer: &str) -> Result<(), MediaError>;
+
     /// Joins `participant` to `call` (making the call if it is new): takes the SDP offer, gives
     /// the answer. A participant that joins again replaces its former connection.
     async fn join(

@@ -1,9 +1,15 @@
 //! Starting and stopping the branch.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use axum::Router;
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::{
+    sync::{Mutex, Semaphore, mpsc},
+    time::{MissedTickBehavior, interval},
+};
 use vbranch_domain::{Clock, Redacted, UserId};
 
 use crate::{
@@ -15,6 +21,9 @@ use crate::{
     ports::{KycPort, MediaPlane, PortEvent, RecorderPort},
     store::{Account, Role, Store, StoreError},
 };
+
+/// How long somebody who is signed out still sees the customer, at most.
+const SESSION_LOOK: Duration = Duration::from_secs(1);
 
 /// An account that exists with `demo` only. Its password is public: it stands in this source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +138,9 @@ impl Signaling {
             kyc,
             clock,
         };
-        Ok(Self { app: Arc::new(app), tasks: Mutex::new(Some(tasks)) })
+        let app = Arc::new(app);
+        tokio::spawn(cut_off_signed_out(Arc::downgrade(&app)));
+        Ok(Self { app, tasks: Mutex::new(Some(tasks)) })
     }
 
     /// Everything under `/api`. Serve it with
@@ -154,6 +165,24 @@ impl Signaling {
         let Some(tasks) = self.tasks.lock().await.take() else { return };
         self.app.branch.stop(tasks).await;
         self.app.store.close().await;
+    }
+}
+
+/// A session can end without its page asking anything again: signed out in another window, too
+/// old, taken away. Its media would go on without it, so staff in calls are looked at as they are.
+async fn cut_off_signed_out(app: Weak<App>) {
+    let mut tick = interval(SESSION_LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let owners: Vec<UserId> =
+            app.branch.queue().borrow().iter().filter_map(|r| r.owner).collect();
+        for staff in owners.into_iter().filter(|staff| !app.sessions.signed_in(*staff)) {
+            if app.branch.dismiss(staff).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth::CustomerAuth,
-    branch::Views,
+    branch::{Answer, Views},
     visit::{Actor, Command, ConsentEvidence, Refusal, view::CustomerView},
 };
 
@@ -44,11 +44,27 @@ pub(super) struct Consents {
     text_version: String,
 }
 
-/// A session description.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct Sdp {
-    /// The offer, or the answer.
+/// An offer.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct SdpOffer {
+    /// The session description.
     pub sdp: String,
+}
+
+/// An answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SdpAnswer {
+    /// The session description.
+    sdp: String,
+    /// The how-many-th connection of this party it is. A higher number in the view's `media` says
+    /// that another page has taken over.
+    connection: u32,
+}
+
+impl From<Answer> for Json<SdpAnswer> {
+    fn from(Answer { sdp, connection }: Answer) -> Self {
+        Self(SdpAnswer { sdp, connection })
+    }
 }
 
 /// Makes a link without anyone signed in. Only on a demo server.
@@ -116,21 +132,21 @@ pub(super) async fn consents(
 /// Joins with an SDP offer, or joins again after a reload.
 #[utoipa::path(
     post, path = "/api/v1/customer/visit/media", tag = "Customer", security(("link" = [])),
-    request_body = Sdp,
+    request_body = SdpOffer,
     responses(
-        (status = 200, body = Sdp, description = "The answer"),
+        (status = 200, body = SdpAnswer, description = "The answer"),
         (status = 409, body = ProblemBody, description = "`wrong_state` before the consents, `visit_closed`"),
         (status = 422, body = ProblemBody, description = "`bad_sdp`, `codec_not_agreed`"),
+        (status = 429, body = ProblemBody, description = "`too_many_joins`"),
         (status = 503, body = ProblemBody, description = "`recording_unavailable`, `unavailable`"),
     )
 )]
 pub(super) async fn media(
     State(app): State<Arc<App>>,
     customer: CustomerAuth,
-    ApiJson(offer): ApiJson<Sdp>,
-) -> Result<Json<Sdp>, Problem> {
-    let sdp = app.branch.join(customer.visit, Actor::Customer, offer.sdp).await?;
-    Ok(Json(Sdp { sdp }))
+    ApiJson(offer): ApiJson<SdpOffer>,
+) -> Result<Json<SdpAnswer>, Problem> {
+    Ok(app.branch.join(customer.visit, Actor::Customer, offer.sdp).await?.into())
 }
 
 /// Starts the liveness check, or tries again.

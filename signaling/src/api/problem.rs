@@ -206,6 +206,11 @@ impl From<BranchError> for Problem {
                 "busy",
                 "One staff member is in one visit at a time.",
             ),
+            BranchError::TooManyJoins => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_joins",
+                "Too many joins in a short time; wait some seconds.",
+            ),
             BranchError::NoProduct => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "product_unknown",

@@ -10,7 +10,7 @@ use vbranch_domain::{UnixMillis, UserId, VisitId};
 use super::{
     App, Problem,
     body::{ApiJson, ApiPath, Empty, StepInput},
-    customer::Sdp,
+    customer::{SdpAnswer, SdpOffer},
     lookup::own_view,
     problem::ProblemBody,
 };
@@ -125,21 +125,21 @@ pub(super) async fn view(
 /// Joins with an SDP offer, or joins again after a reload.
 #[utoipa::path(
     post, path = "/api/v1/visits/{visit}/media", tag = "Staff", security(("session" = [])),
-    params(("visit" = VisitId, Path)), request_body = Sdp,
+    params(("visit" = VisitId, Path)), request_body = SdpOffer,
     responses(
-        (status = 200, body = Sdp, description = "The answer"),
+        (status = 200, body = SdpAnswer, description = "The answer"),
         (status = 403, body = ProblemBody, description = "`not_your_visit`"),
         (status = 422, body = ProblemBody, description = "`bad_sdp`, `codec_not_agreed`"),
+        (status = 429, body = ProblemBody, description = "`too_many_joins`"),
     )
 )]
 pub(super) async fn media(
     State(app): State<Arc<App>>,
     staff: StaffAuth,
     ApiPath(visit): ApiPath<VisitId>,
-    ApiJson(offer): ApiJson<Sdp>,
-) -> Result<Json<Sdp>, Problem> {
-    let sdp = app.branch.join(visit, staff.actor(), offer.sdp).await?;
-    Ok(Json(Sdp { sdp }))
+    ApiJson(offer): ApiJson<SdpOffer>,
+) -> Result<Json<SdpAnswer>, Problem> {
+    Ok(app.branch.join(visit, staff.actor(), offer.sdp).await?.into())
 }
 
 /// Opens the next step.

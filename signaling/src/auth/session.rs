@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use vbranch_domain::{Clock, UnixMillis};
+use vbranch_domain::{Clock, UnixMillis, UserId};
 
 use super::{Token, TokenHash};
 use crate::store::{Account, Store, StoreError};
@@ -125,6 +125,15 @@ impl Sessions {
         // A request under way may have read it back from the database in between.
         self.lock().remove(token);
         removed
+    }
+
+    /// Whether this person is signed in anywhere, as far as this process has seen.
+    #[must_use]
+    pub fn signed_in(&self, user: UserId) -> bool {
+        let now = self.clock.wall();
+        let cache = self.lock();
+        let mut theirs = cache.values().filter(|c| c.session.account.id == user);
+        theirs.any(|c| self.valid(c.session.created, c.last_seen, now))
     }
 
     fn use_cached(

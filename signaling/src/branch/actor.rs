@@ -9,7 +9,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use vbranch_domain::{
-    Clock, VisitId,
+    Clock, UserId, VisitId,
     recording::{RecorderEvent, StoreId},
 };
 
@@ -95,9 +95,7 @@ impl Branch {
                 let _ = reply.send(self.order(visit, command));
             }
             Message::Plan { visit, by, reply } => {
-                let place = self.registry.places.get(&visit);
-                let plan = place.ok_or(BranchError::Unknown);
-                let _ = reply.send(plan.and_then(|p| Ok(p.visit.media_plan(by, now)?)));
+                let _ = reply.send(self.registry.plan(visit, by, now));
             }
             Message::Look { visit, reply } => {
                 let place = self.registry.places.get(&visit);
@@ -107,6 +105,7 @@ impl Branch {
                     media: Arc::clone(&p.media),
                 }));
             }
+            Message::Dismiss { staff } => self.dismiss(staff),
             Message::Resolve { link, reply } => {
                 let _ = reply.send(self.registry.resolve(&link, now.wall));
             }
@@ -118,7 +117,7 @@ impl Branch {
         &mut self,
         product: &str,
         lifetime: Duration,
-        by: Option<vbranch_domain::UserId>,
+        by: Option<UserId>,
     ) -> Result<Made, BranchError> {
         if !self.registry.journal.has_room() {
             return Err(BranchError::Unavailable);
@@ -146,6 +145,17 @@ impl Branch {
             picture: place.visit.picture_name(),
             position: self.registry.journal.position(),
         })
+    }
+
+    fn dismiss(&mut self, staff: UserId) {
+        let Some(id) = self.registry.visit_of(staff) else { return };
+        let Some(place) = self.registry.places.get(&id) else { return };
+        if place.visit.state().staff_connected {
+            tracing::warn!(visit = %id, %staff, "no longer signed in: line cut");
+            let who = place.visit.participant(Party::Staff);
+            // Full: the recorder has hung, and the next look at the sessions tries again.
+            let _ = self.call_port(id, PortCall::Drop(who));
+        }
     }
 
     /// The one place where a visit changes and its effects are performed.

@@ -1,10 +1,13 @@
 //! Joining a call: recording first, then media, so that the first packet is recorded.
 
+use std::{collections::VecDeque, time::Duration};
+
 use tokio::task::JoinError as TaskError;
-use vbranch_domain::{VisitId, recording::RecordingMeta};
+use vbranch_domain::{Mono, VisitId, recording::RecordingMeta};
 
 use super::{Branch, BranchError};
 use crate::{
+    content::Party,
     ports::{MediaError, RecorderError},
     visit::{Actor, Command, MediaPlan},
 };
@@ -26,9 +29,39 @@ pub enum JoinError {
     Interrupted(#[from] TaskError),
 }
 
+/// What a party gets for its offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The SDP answer.
+    pub sdp: String,
+    /// The how-many-th connection of this party it is, from 1.
+    pub connection: u32,
+}
+
+/// Joins of one party within [`JOINS_WITHIN`]. Each costs a handshake and starts the picture anew
+/// for the other party; a page on a bad line needs a few in a row, no page needs more.
+const JOINS: usize = 5;
+const JOINS_WITHIN: Duration = Duration::from_secs(10);
+
+/// When a party joined lately.
+#[derive(Debug, Default)]
+pub(super) struct RecentJoins(VecDeque<Mono>);
+
+impl RecentJoins {
+    /// Whether the party may join now; counts it if so.
+    pub fn admit(&mut self, now: Mono) -> bool {
+        self.0.retain(|at| now.since(*at) < JOINS_WITHIN);
+        let free = self.0.len() < JOINS;
+        if free {
+            self.0.push_back(now);
+        }
+        free
+    }
+}
+
 impl Branch {
     /// Gives an SDP offer to the media plane and returns its answer. The first of a visit opens
-    /// its recording before.
+    /// its recording before, but only for an offer that can be answered.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -37,10 +70,7 @@ impl Branch {
         visit: VisitId,
         by: Actor,
         offer: String,
-    ) -> Result<String, JoinError> {
-        if !offer.starts_with("v=0") {
-            return Err(MediaError::BadSdp("does not begin with v=0".to_owned()).into());
-        }
+    ) -> Result<Answer, JoinError> {
         // On a task of its own: a client that hangs up half-way must not leave a recording open
         // that the visit does not know of.
         let branch = self.clone();
@@ -52,38 +82,59 @@ impl Branch {
         visit: VisitId,
         by: Actor,
         offer: String,
-    ) -> Result<String, JoinError> {
+    ) -> Result<Answer, JoinError> {
         let seen = self.look(visit).await?.ok_or(BranchError::Unknown)?;
         let _one_at_a_time = seen.media.lock().await;
         let plan = self.ask(|reply| super::Message::Plan { visit, by, reply }).await??;
+        self.ports.media.check_offer(&offer)?;
         if let Some(meta) = plan.open.clone() {
             self.open_recording(visit, meta).await?;
         }
         self.step_on(visit, Command::Joining(by)).await?;
-        let answer = self.ports.media.join(plan.call, plan.participant, offer).await;
-        // Before the client can have the answer, hence before the new connection can be up.
-        let told = match &answer {
-            Ok(_) => self.step_on(visit, Command::Joined(by.party())).await.map(|_| ()),
-            Err(_) => Ok(()),
+        let answer = match self.ports.media.join(plan.call, plan.participant, offer).await {
+            // Before the client can have the answer, hence before the new connection can be up.
+            Ok(sdp) => self.joined(visit, by.party(), sdp).await.map_err(JoinError::from),
+            Err(error) => Err(error.into()),
         };
         self.hang_up_if_over(visit, &plan).await;
-        told?;
-        Ok(answer?)
+        answer
+    }
+
+    async fn joined(
+        &self,
+        visit: VisitId,
+        party: Party,
+        sdp: String,
+    ) -> Result<Answer, BranchError> {
+        let views = self.step_on(visit, Command::Joined(party)).await?.views;
+        let connection = match party {
+            Party::Customer => views.customer.media.connection,
+            Party::Staff => views.staff.media.connection,
+        };
+        Ok(Answer { sdp, connection })
     }
 
     async fn open_recording(&self, visit: VisitId, meta: RecordingMeta) -> Result<(), JoinError> {
-        let recording = meta.recording;
-        if let Err(error) = self.ports.recorder.open(meta, self.clock.mono()).await {
-            tracing::error!(%visit, %error, "no recording, hence no call");
-            return Err(error.into());
-        }
-        let known = self.step_on(visit, Command::RecordingOpened(recording)).await;
-        if let Err(error) = known {
-            // Closed meanwhile: nobody else will close this recording.
+        let (recording, call) = (meta.recording, meta.call);
+        let opened = self.ports.recorder.open(meta, self.clock.mono()).await;
+        let known: Result<(), JoinError> = match opened {
+            // Refused if the visit was closed meanwhile.
+            Ok(()) => {
+                let told = self.step_on(visit, Command::RecordingOpened(recording)).await;
+                told.map(|_| ()).map_err(JoinError::from)
+            }
+            Err(error) => {
+                tracing::error!(%visit, %error, "no recording, hence no call");
+                Err(error.into())
+            }
+        };
+        if known.is_err() {
+            // The visit does not know of this recording nor of the call it may hang on: nobody
+            // else will end them. One that failed to open may have come half-way.
+            self.ports.media.end(call).await;
             self.ports.recorder.close(recording, self.clock.mono()).await;
-            return Err(error.into());
         }
-        Ok(())
+        known
     }
 
     /// The visit may have ended while the media plane was making the answer, and its call with it:

@@ -21,7 +21,7 @@ use tokio::{
 };
 use vbranch_domain::{Clock, UnixMillis, UserId, VisitId};
 
-pub use join::JoinError;
+pub use join::{Answer, JoinError};
 pub use steps::{StepDone, StepError};
 pub(crate) use worker::Ports;
 
@@ -119,6 +119,9 @@ pub enum BranchError {
     /// Nothing of that name is sold.
     #[error("no such product")]
     NoProduct,
+    /// This party has joined too often in a short time.
+    #[error("too many joins in a short time")]
+    TooManyJoins,
     /// As many visits as fit.
     #[error("too many visits at one time")]
     Full,
@@ -132,6 +135,7 @@ enum Message {
     Do { visit: VisitId, command: Command, reply: Reply<Done> },
     Plan { visit: VisitId, by: Actor, reply: Reply<MediaPlan> },
     Look { visit: VisitId, reply: oneshot::Sender<Option<Seen>> },
+    Dismiss { staff: UserId },
     Resolve { link: TokenHash, reply: oneshot::Sender<Link> },
     Stop { reply: oneshot::Sender<()> },
 }
@@ -206,15 +210,11 @@ impl Branch {
     /// # Errors
     /// Why it was not done.
     pub async fn command(&self, visit: VisitId, command: Command) -> Result<Views, BranchError> {
-        Ok(self.order(visit, command).await?.views)
-    }
-
-    async fn order(&self, visit: VisitId, command: Command) -> Result<Done, BranchError> {
         let done = self.step_on(visit, command).await?;
         if !self.durable.wait(done.position, DURABLE_WAIT).await {
             tracing::warn!(%visit, "answering before the database has it");
         }
-        Ok(done)
+        Ok(done.views)
     }
 
     /// A command on the way to an answer, which does not wait for the database: only what a person
@@ -246,6 +246,15 @@ impl Branch {
     #[must_use]
     pub fn queue(&self) -> watch::Receiver<Arc<Vec<QueueRow>>> {
         self.queue.clone()
+    }
+
+    /// Cuts the line of a staff member who is no longer signed in: who may not see the visit must
+    /// not see the customer either. The visit goes on as after any lost line.
+    ///
+    /// # Errors
+    /// When the branch is stopping.
+    pub(crate) async fn dismiss(&self, staff: UserId) -> Result<(), BranchError> {
+        self.tx.send(Message::Dismiss { staff }).await.map_err(|_| BranchError::Unavailable)
     }
 
     /// Closes live visits as interrupted and waits until that is done and kept.

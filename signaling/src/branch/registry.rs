@@ -9,13 +9,16 @@ use std::{
 use tokio::sync::{Mutex, mpsc, watch};
 use vbranch_domain::{CallId, Mono, ParticipantId, RecordingId, UnixMillis, UserId, VisitId};
 
-use super::{BranchError, Link, NewLink, QueueRow, Views, journal::Journal};
+use super::{BranchError, Link, NewLink, QueueRow, Views, join::RecentJoins, journal::Journal};
 use crate::{
     auth::{Token, TokenHash},
     config::Limits,
     content::{Content, Party},
     store::{Entry, NewVisit, StoredVisit},
-    visit::{Command, Created, Effect, Now, PortCall, Visit, VisitState, view::StoresView},
+    visit::{
+        Actor, Command, Created, Effect, MediaPlan, Now, PortCall, Visit, VisitState,
+        view::StoresView,
+    },
 };
 
 /// A visit and what hangs on it.
@@ -24,6 +27,8 @@ pub(super) struct Place {
     pub views: watch::Sender<Views>,
     pub media: Arc<Mutex<()>>,
     pub worker: Option<mpsc::Sender<PortCall>>,
+    customer_joins: RecentJoins,
+    staff_joins: RecentJoins,
     /// When it ended, and what the journal must have reached before it can be forgotten.
     pub ended: Option<(Mono, u64)>,
     token: TokenHash,
@@ -140,8 +145,29 @@ impl Registry {
         self.by_token.insert(token, id);
         self.by_call.insert(visit.state().created.call, id);
         let (views, _) = watch::channel(self.project(&visit, stores));
-        let media = Arc::new(Mutex::new(()));
-        self.places.insert(id, Place { visit, views, media, worker: None, ended: None, token });
+        let place = Place {
+            visit,
+            views,
+            media: Arc::default(),
+            worker: None,
+            customer_joins: RecentJoins::default(),
+            staff_joins: RecentJoins::default(),
+            ended: None,
+            token,
+        };
+        self.places.insert(id, place);
+    }
+
+    /// What joining needs, for who may join now.
+    pub fn plan(&mut self, id: VisitId, by: Actor, now: Now) -> Result<MediaPlan, BranchError> {
+        let place = self.places.get_mut(&id).ok_or(BranchError::Unknown)?;
+        // First: who may not join at all must not use up the joins of who may.
+        let plan = place.visit.media_plan(by, now)?;
+        let joins = match by.party() {
+            Party::Customer => &mut place.customer_joins,
+            Party::Staff => &mut place.staff_joins,
+        };
+        if joins.admit(now.mono) { Ok(plan) } else { Err(BranchError::TooManyJoins) }
     }
 
     /// Brings the queue and the indexes in line with what became of a visit.

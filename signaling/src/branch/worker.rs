@@ -47,6 +47,7 @@ async fn perform(ports: &Ports, call: CallId, customer: ParticipantId, next: Por
         }
         PortCall::BeginKyc => ports.kyc.begin(call, customer).await,
         PortCall::CancelKyc => ports.kyc.cancel(call, customer).await,
+        PortCall::Drop(participant) => ports.media.leave(call, participant).await,
         PortCall::EndMedia => ports.media.end(call).await,
         PortCall::CloseRecording(recording, at) => ports.recorder.close(recording, at).await,
     }

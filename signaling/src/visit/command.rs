@@ -1,7 +1,7 @@
 //! What goes into a visit and what comes out of it.
 
 use vbranch_domain::{
-    Mono, RecordingId, UnixMillis, UserId,
+    Mono, ParticipantId, RecordingId, UnixMillis, UserId,
     kyc::KycEvent,
     recording::{ArtifactRef, RecordedParticipant},
     timeline::TimelineEvent,
@@ -147,6 +147,8 @@ pub enum PortCall {
     BeginKyc,
     /// Stop it without a verdict.
     CancelKyc,
+    /// Hang up on one participant.
+    Drop(ParticipantId),
     /// Hang up on everyone.
     EndMedia,
     /// Seal the recording.

@@ -156,6 +156,18 @@ impl Visit {
         self.queue_if_ready(out);
     }
 
+    pub(super) fn joined(&mut self, out: &mut Outbox, party: Party) {
+        if self.state.phase == VisitState::Closed {
+            return;
+        }
+        let joins = match party {
+            Party::Customer => &mut self.live.customer_joins,
+            Party::Staff => &mut self.live.staff_joins,
+        };
+        *joins = joins.saturating_add(1);
+        self.disconnected(out, party);
+    }
+
     pub(super) fn disconnected(&mut self, out: &mut Outbox, party: Party) {
         if self.state.phase == VisitState::Closed || !self.state.connected(party) {
             return;

@@ -57,6 +57,9 @@ struct Live {
     /// Whether the party was in the call before, so that a connection is one restored.
     customer_seen: bool,
     staff_seen: bool,
+    /// Connections each party has been given so far.
+    customer_joins: u32,
+    staff_joins: u32,
     /// What the running check asks for and says.
     challenge: Option<view::ChallengeView>,
     advice: Option<vbranch_domain::kyc::Advice>,
@@ -155,9 +158,8 @@ impl Visit {
             Command::RecordingFailed => self.recording_failed(&mut out),
             Command::Alarm(code) => self.alarm(&mut out, code),
             Command::Connected(party) => self.connected(&mut out, party),
-            Command::Disconnected(party) | Command::Joined(party) => {
-                self.disconnected(&mut out, party);
-            }
+            Command::Disconnected(party) => self.disconnected(&mut out, party),
+            Command::Joined(party) => self.joined(&mut out, party),
             Command::StartLiveness { available } => self.start_liveness(&mut out, available)?,
             Command::SkipLiveness => self.skip_liveness(&mut out)?,
             Command::Kyc(event) => self.kyc(&mut out, event),

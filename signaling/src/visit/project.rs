@@ -90,8 +90,16 @@ impl Visit {
     const fn media_view(&self, own: Party) -> MediaView {
         let (customer, staff) = (self.state.customer_connected, self.state.staff_connected);
         match own {
-            Party::Customer => MediaView { connected: customer, peer_connected: staff },
-            Party::Staff => MediaView { connected: staff, peer_connected: customer },
+            Party::Customer => MediaView {
+                connected: customer,
+                peer_connected: staff,
+                connection: self.live.customer_joins,
+            },
+            Party::Staff => MediaView {
+                connected: staff,
+                peer_connected: customer,
+                connection: self.live.staff_joins,
+            },
         }
     }
 

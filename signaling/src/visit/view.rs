@@ -90,6 +90,9 @@ pub struct MediaView {
     pub connected: bool,
     /// The other party's.
     pub peer_connected: bool,
+    /// How many connections the viewer has been given so far. A page that holds an earlier one
+    /// was replaced by another page of the same visit.
+    pub connection: u32,
 }
 
 /// The liveness check as the customer sees it.

@@ -123,7 +123,8 @@ async fn without_a_recorder_there_is_no_call_and_later_there_can_be() {
     branch.peers.recorder_refuses.store(true, Ordering::SeqCst);
     let (status, problem) = customer.post("media", json!({"sdp": OFFER})).await;
     assert_eq!((status, &problem["code"]), (503, &json!("recording_unavailable")));
-    assert!(branch.peers.state().diary.is_empty(), "no media without a recording");
+    let diary = branch.peers.state().diary.clone();
+    assert_eq!(diary, ["end", "close"], "no media without a recording, and nothing half-way left");
     branch.peers.recorder_refuses.store(false, Ordering::SeqCst);
     customer.join().await;
     customer.until("state", "waiting").await;
@@ -145,6 +146,9 @@ async fn offers_that_cannot_work_are_told_apart() {
         let (status, problem) = customer.post("media", json!({ "sdp": sdp })).await;
         assert_eq!((status, &problem["code"]), (422, &json!(code)), "{sdp}");
     }
+    assert!(branch.peers.state().diary.is_empty(), "nothing is begun for them");
+    branch.clock.advance(Duration::from_mins(20));
+    assert_eq!(customer.view().await["state"], "preparing", "there is time for another browser");
     customer.join().await;
 }
 
@@ -185,4 +189,69 @@ async fn the_branch_holds_so_many_visits_and_no_more() {
     assert_eq!(full, (503, "branch_full".to_owned()));
     assert_eq!(first.post("leave", json!({})).await.0, 200);
     branch.customer().await;
+}
+
+#[tokio::test]
+async fn who_leaves_while_the_recording_opens_leaves_neither_call_nor_recording() {
+    let branch = Branch::start().await;
+    let customer = branch.customer().await;
+    customer.consent(true, false).await;
+    let disk = branch.peers.disk.lock().await;
+    let (joined, ()) = join!(customer.post("media", json!({"sdp": OFFER})), async {
+        eventually(async || branch.peers.opening.load(Ordering::SeqCst)).await;
+        assert_eq!(customer.post("leave", json!({})).await.0, 200);
+        drop(disk);
+    });
+    assert_eq!((joined.0, &joined.1["code"]), (409, &json!("visit_closed")));
+    assert_eq!(branch.peers.state().diary, ["open", "end", "close"]);
+}
+
+#[tokio::test]
+async fn a_page_can_tell_that_another_one_took_over() {
+    let branch = Branch::start().await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, visit) = branch.call(&staff).await;
+    assert_eq!(customer.view().await["media"]["connection"], 1);
+    let (_, answer) = customer.post("media", json!({"sdp": OFFER})).await;
+    assert_eq!(answer["connection"], 2);
+    assert_eq!(customer.view().await["media"]["connection"], 2);
+    let (_, view) = staff.get(&format!("/api/v1/visits/{visit}")).await;
+    assert_eq!(view["media"]["connection"], 1, "each party's own");
+}
+
+#[tokio::test]
+async fn a_page_that_joins_without_end_is_slowed_down_and_nobody_else() {
+    let branch = Branch::start().await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, visit) = branch.call(&staff).await;
+    branch.clock.advance(Duration::from_secs(10));
+    for _ in 0..5 {
+        customer.join().await;
+    }
+    let refused = customer.post("media", json!({"sdp": OFFER})).await;
+    assert_eq!((refused.0, &refused.1["code"]), (429, &json!("too_many_joins")));
+    staff.join(&visit).await;
+    branch.clock.advance(Duration::from_secs(10));
+    customer.join().await;
+}
+
+#[tokio::test]
+async fn who_signs_out_no_longer_sees_the_customer() {
+    let branch = Branch::start().await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, _) = branch.call(&staff).await;
+    let sign_out = staff.request(reqwest::Method::DELETE, "/api/v1/session").send().await.unwrap();
+    assert_eq!(sign_out.status(), 204);
+    eventually(async || customer.view().await["media"]["peer_connected"] == false).await;
+    assert_eq!(branch.peers.state().diary.last().unwrap(), "leave");
+    assert_eq!(customer.view().await["state"], "in_call", "a colleague's line was lost, no more");
+}
+
+#[tokio::test]
+async fn a_session_that_runs_out_no_longer_sees_the_customer() {
+    let branch = Branch::start().await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, _) = branch.call(&staff).await;
+    branch.clock.advance(Duration::from_mins(61));
+    eventually(async || customer.view().await["media"]["peer_connected"] == false).await;
 }

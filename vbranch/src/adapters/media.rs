@@ -44,6 +44,10 @@ fn to_port(error: JoinError) -> MediaError {
 
 #[async_trait]
 impl MediaPlane for MediaAdapter {
+    fn check_offer(&self, offer: &str) -> Result<(), MediaError> {
+        self.sfu.check_offer(offer).map_err(to_port)
+    }
+
     async fn join(
         &self,
         call: CallId,

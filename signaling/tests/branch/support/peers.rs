@@ -32,6 +32,10 @@ pub struct Peers {
     pub kyc_available: AtomicBool,
     pub recorder_refuses: AtomicBool,
     pub store_a_ok: AtomicBool,
+    /// A recording is being opened, or has been.
+    pub opening: AtomicBool,
+    /// Opening waits while a test holds it.
+    pub disk: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -70,6 +74,8 @@ impl Peers {
             kyc_available: AtomicBool::new(true),
             recorder_refuses: AtomicBool::new(false),
             store_a_ok: AtomicBool::new(true),
+            opening: AtomicBool::new(false),
+            disk: tokio::sync::Mutex::default(),
         }
     }
 
@@ -113,18 +119,23 @@ impl Peers {
 
 #[async_trait]
 impl MediaPlane for Peers {
-    async fn join(
-        &self,
-        call: CallId,
-        participant: ParticipantId,
-        offer: String,
-    ) -> Result<String, MediaError> {
+    fn check_offer(&self, offer: &str) -> Result<(), MediaError> {
         if !offer.contains("m=audio") {
             return Err(MediaError::BadSdp("no audio line".to_owned()));
         }
         if !offer.contains("H264") {
             return Err(MediaError::CodecNotAgreed("no H.264".to_owned()));
         }
+        Ok(())
+    }
+
+    async fn join(
+        &self,
+        call: CallId,
+        participant: ParticipantId,
+        offer: String,
+    ) -> Result<String, MediaError> {
+        self.check_offer(&offer)?;
         let mut state = self.state();
         state.diary.push("join".to_owned());
         let peers = state.calls.entry(call).or_default();
@@ -136,6 +147,7 @@ impl MediaPlane for Peers {
     }
 
     async fn leave(&self, call: CallId, participant: ParticipantId) {
+        self.state().diary.push("leave".to_owned());
         self.send(PortEvent::MediaDisconnected { call, participant }).await;
     }
 
@@ -149,6 +161,8 @@ impl MediaPlane for Peers {
 #[async_trait]
 impl RecorderPort for Peers {
     async fn open(&self, meta: RecordingMeta, at: Mono) -> Result<(), RecorderError> {
+        self.opening.store(true, Ordering::SeqCst);
+        let _opens_when_let = self.disk.lock().await;
         if self.recorder_refuses.load(Ordering::SeqCst) {
             return Err(RecorderError::Unavailable("disk full".to_owned()));
         }
