@@ -25,7 +25,7 @@
         if (other.iceGatheringState === "complete") resolve();
       };
     });
-    return new Response(JSON.stringify({ sdp: other.localDescription.sdp }), {
+    return new Response(JSON.stringify({ sdp: other.localDescription.sdp, connection: 1 }), {
       headers: { "Content-Type": "application/json" },
     });
   };

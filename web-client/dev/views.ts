@@ -91,7 +91,7 @@ const fresh: CustomerView = {
     recording: null,
     face: null,
   },
-  media: { connected: false, peer_connected: false },
+  media: { connected: false, peer_connected: false, connection: 0 },
   liveness: null,
   queue: null,
   staff: null,
@@ -101,7 +101,7 @@ const fresh: CustomerView = {
 };
 
 const agreed = { ...fresh.consents, recording: true, face: true };
-const on = { connected: true, peer_connected: true };
+const on = { connected: true, peer_connected: true, connection: 1 };
 const staff = { display_name: "李静", title: "客户经理", staff_no: "100286" };
 
 function liveness(change: Partial<NonNullable<CustomerView["liveness"]>>): CustomerView {
@@ -139,7 +139,7 @@ function waiting(ahead: number): CustomerView {
     ...fresh,
     consents: agreed,
     state: "waiting",
-    media: { connected: true, peer_connected: false },
+    media: { connected: true, peer_connected: false, connection: 1 },
     queue: { position: ahead + 1, ahead },
   };
 }

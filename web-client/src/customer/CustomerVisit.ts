@@ -95,7 +95,7 @@ export class CustomerVisit {
     if (view.state === "closed") this.media.leave();
     if (!this.usesMedia(view)) return;
     this.join();
-    this.media.heard(view.media.connected);
+    this.media.heard(view.media);
   }
 
   private readonly online = () => this.snapshots.retryNow();

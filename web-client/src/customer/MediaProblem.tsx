@@ -3,6 +3,7 @@ import { Button } from "antd-mobile";
 import type { Problem } from "@vbranch/sdk";
 
 import { useProblemWords, useTranslation } from "../i18n";
+import { retryKey } from "../media/words";
 
 /** Camera, microphone or codec trouble: what it is and what the person can do about it. */
 export function MediaProblem({ problem, onRetry }: { problem: Problem; onRetry: () => void }) {
@@ -19,7 +20,7 @@ export function MediaProblem({ problem, onRetry }: { problem: Problem; onRetry: 
       <h1>{words(problem.code)}</h1>
       {i18n.exists(help) && <p>{t(help)}</p>}
       <Button block color="primary" size="large" data-testid="media-retry" onClick={onRetry}>
-        {t("retry")}
+        {t(retryKey(problem))}
       </Button>
     </section>
   );

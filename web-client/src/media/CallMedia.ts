@@ -6,6 +6,7 @@ import {
   closeCapture,
   openCapture,
   type MediaSessionState,
+  type MediaState,
   type Negotiate,
 } from "@vbranch/sdk";
 
@@ -80,9 +81,9 @@ export class CallMedia {
     this.session?.setCamera(on);
   }
 
-  /** The server's snapshot says whether it sees our media. */
-  heard(connected: boolean): void {
-    if (!connected) this.session?.serverLostUs();
+  /** What the server's snapshot says of our media. */
+  heard(media: MediaState): void {
+    this.session?.serverSees(media);
   }
 
   retry(): void {

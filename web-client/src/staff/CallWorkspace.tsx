@@ -7,7 +7,7 @@ import { useTranslation } from "../i18n";
 import type { CallMediaState } from "../media/CallMedia";
 import { MuteControls } from "../media/MuteControls";
 import { VideoView } from "../media/VideoView";
-import { mediaStatusKey } from "../media/words";
+import { mediaStatusKey, retryKey } from "../media/words";
 import { RecordingBadge } from "../ui/RecordingBadge";
 import { Alarms, LivenessPanel, StatusPanel } from "./CallPanels";
 import { CloseVisit } from "./CloseVisit";
@@ -74,7 +74,7 @@ function Stage({ desk, view, media, stepOpen, onRemote }: StageProps) {
         {status === null ? t("media.connected") : t(status)}
         {media.session?.status === "failed" && (
           <button type="button" className="link-button" onClick={() => desk.media.retry()}>
-            {t("retry")}
+            {t(retryKey(media.session.problem))}
           </button>
         )}
       </p>

@@ -138,7 +138,7 @@ export class StaffDesk {
     if (view.state === "closed") this.media.leave();
     if (view.state !== "in_call") return;
     this.media.join(this.api.negotiate(view.visit));
-    this.media.heard(view.media.connected);
+    this.media.heard(view.media);
   }
 
   private trouble(problem: Problem): void {

@@ -5,6 +5,7 @@ import type {
   ClosingOutcome,
   CustomerView,
   Info,
+  MediaAnswer,
   NewVisit,
   QueueEntry,
   RecordingRow,
@@ -15,7 +16,7 @@ import type {
 } from "./protocol.js";
 
 /** Posts an SDP offer and resolves to the server's answer. */
-export type Negotiate = (offer: string) => Promise<string>;
+export type Negotiate = (offer: string) => Promise<MediaAnswer>;
 
 type Where = Pick<HttpOptions, "baseUrl" | "fetch">;
 
@@ -55,8 +56,7 @@ export class CustomerApi {
   completeStep = (step: string, input: StepInput) =>
     this.http.post<CustomerView>(`/customer/visit/steps/${encodeURIComponent(step)}`, input);
   leave = () => this.http.post<CustomerView>("/customer/visit/leave");
-  negotiate: Negotiate = async (sdp) =>
-    (await this.http.post<{ sdp: string }>("/customer/visit/media", { sdp })).sdp;
+  negotiate: Negotiate = (sdp) => this.http.post<MediaAnswer>("/customer/visit/media", { sdp });
 }
 
 /** What staff may ask, by the session cookie. */
@@ -83,8 +83,8 @@ export class StaffApi {
     this.http.post<StaffView>(`${at(visit)}/close`, { outcome });
   negotiate =
     (visit: string): Negotiate =>
-    async (sdp) =>
-      (await this.http.post<{ sdp: string }>(`${at(visit)}/media`, { sdp })).sdp;
+    (sdp) =>
+      this.http.post<MediaAnswer>(`${at(visit)}/media`, { sdp });
 }
 
 /** What an auditor may ask, by the session cookie. */

@@ -60,8 +60,12 @@ export type StepInput =
   | { type: "signature"; image_png: string };
 
 export type StaffCard = { display_name: string; title: string; staff_no: string };
-/** `connected`: the viewer's own media; `peer_connected`: the other party's. */
-export type MediaState = { connected: boolean; peer_connected: boolean };
+/**
+ * `connected`: the viewer's own media; `peer_connected`: the other party's; `connection`: how many
+ * connections the viewer has been given. A page that holds an earlier one was replaced.
+ */
+export type MediaState = { connected: boolean; peer_connected: boolean; connection: number };
+export type MediaAnswer = { sdp: string; connection: number };
 
 export type CustomerView = {
   visit: string;

@@ -5,7 +5,7 @@ import type { CustomerView } from "@vbranch/sdk";
 import { useTranslation } from "../../i18n";
 import { MuteControls } from "../../media/MuteControls";
 import { VideoView } from "../../media/VideoView";
-import { mediaStatusKey } from "../../media/words";
+import { mediaStatusKey, retryKey } from "../../media/words";
 import { useStore } from "../../store";
 import { LangSwitch } from "../../ui/LangSwitch";
 import { RecordingBadge } from "../../ui/RecordingBadge";
@@ -68,7 +68,7 @@ export function CallScreen({ visit, view, lost }: Props) {
           {status === null ? t("media.connected") : t(status)}
           {media.session?.status === "failed" && (
             <button type="button" className="link-button" onClick={() => visit.media.retry()}>
-              {t("retry")}
+              {t(retryKey(media.session.problem))}
             </button>
           )}
         </p>

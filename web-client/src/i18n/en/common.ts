@@ -48,6 +48,8 @@ export const common = {
     joining: "Connecting…",
     reconnecting: "Connection lost. Reconnecting by itself…",
     failed: "Could not connect",
+    replaced: "This visit is open in another window",
+    continueHere: "Continue here",
     connected: "Connected",
     waitingPeer: "Waiting for the other person's picture…",
   },

@@ -20,6 +20,8 @@ export const error = {
   busy: "You are serving another customer. Close that visit first.",
   recording_not_ready: "The recording is not ready yet. It takes a few seconds.",
   steps_open: "Steps remain open, so the visit cannot be closed as completed.",
+  replaced: "This visit is open in another window.",
+  too_many_joins: "That was a little fast. Please wait a moment.",
   codec_not_agreed:
     "Your browser lacks the video format we need (H.264). Please use a current browser.",
   bad_sdp: "Video could not be set up. Please reload the page.",

@@ -45,6 +45,8 @@ export const common = {
     joining: "正在接通…",
     reconnecting: "连接中断，正在自动恢复…",
     failed: "无法接通",
+    replaced: "本次业务已在另一个窗口打开",
+    continueHere: "在此继续",
     connected: "已接通",
     waitingPeer: "正在等待对方画面…",
   },

@@ -20,6 +20,8 @@ export const error = {
   busy: "您正在服务另一位客户，请先结束。",
   recording_not_ready: "录音录像尚未就绪，请稍候几秒。",
   steps_open: "还有未完成的环节，不能以“已完成”结束。",
+  replaced: "本次业务已在另一个窗口打开。",
+  too_many_joins: "操作过于频繁，请稍后再试。",
   codec_not_agreed: "您的浏览器不支持所需的视频格式（H.264）。请换用最新版浏览器。",
   bad_sdp: "视频协商失败，请刷新页面后重试。",
   bad_message: "页面与服务器版本不一致，请刷新页面。",

@@ -35,7 +35,7 @@ export async function join(connection: RTCPeerConnection, negotiate: Negotiate):
   if (offer === undefined) throw new Problem("capture_failed", 0, "no local description");
   const answer = await negotiate(offer);
   if (connection.signalingState === "closed") return;
-  await connection.setRemoteDescription({ type: "answer", sdp: answer });
+  await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
 }
 
 export function discard(connection: RTCPeerConnection): void {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Problem } from "../problem.js";
+import type { MediaAnswer } from "../protocol.js";
 import { MediaSession, type MediaSessionState } from "./session.js";
 
 /** Only what the session touches of a peer connection. */
@@ -34,7 +35,17 @@ const last = () => {
   return connection;
 };
 
-function setUp(negotiate: (offer: string) => Promise<string> = () => Promise.resolve("answer")) {
+const answer = (connection = 1) => Promise.resolve<MediaAnswer>({ sdp: "answer", connection });
+const sees = (connected: boolean, connection: number) => ({
+  connected,
+  peer_connected: true,
+  connection,
+});
+
+function setUp(
+  negotiate: (offer: string) => Promise<MediaAnswer> = () => answer(),
+  reset: () => void = () => undefined,
+) {
   const track = { kind: "audio", enabled: true };
   const stream = {
     getTracks: () => [track],
@@ -46,7 +57,7 @@ function setUp(negotiate: (offer: string) => Promise<string> = () => Promise.res
     stream,
     negotiate,
     onChange: (state) => states.push(state),
-    backoff: { next: () => 100, reset: () => undefined },
+    backoff: { next: () => 100, reset },
   });
   return { session, states, track };
 }
@@ -113,9 +124,7 @@ describe("a media session", () => {
     let tries = 0;
     const { session } = setUp(() => {
       tries += 1;
-      return tries < 3
-        ? Promise.reject(new Problem("network", 0, "down"))
-        : Promise.resolve("answer");
+      return tries < 3 ? Promise.reject(new Problem("network", 0, "down")) : answer();
     });
     session.start();
     await vi.advanceTimersByTimeAsync(500);
@@ -151,12 +160,71 @@ describe("a media session", () => {
     session.start();
     await settle();
     last().become("connected");
-    session.serverLostUs();
+    session.serverSees(sees(false, 1));
     expect(FakeConnection.made).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(4_000);
-    session.serverLostUs();
-    await settle();
+    session.serverSees(sees(false, 1));
+    await vi.advanceTimersByTimeAsync(100);
     expect(FakeConnection.made).toHaveLength(2);
+  });
+
+  it("makes way for another page and takes over again only when asked", async () => {
+    let joins = 0;
+    const { session } = setUp(() => answer(++joins));
+    session.start();
+    await settle();
+    last().become("connected");
+    joins += 1;
+    session.serverSees(sees(false, joins));
+    last().become("failed");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(session.current).toMatchObject({ status: "failed", problem: { code: "replaced" } });
+    expect(FakeConnection.made).toHaveLength(1);
+    session.retry();
+    await settle();
+    last().become("connected");
+    session.serverSees(sees(true, joins));
+    expect(session.current).toMatchObject({ status: "connected", problem: null });
+  });
+
+  it("hears while it waits to join again that another page has taken over", async () => {
+    const { session } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("failed");
+    session.serverSees(sees(false, 2));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(session.current).toMatchObject({ status: "failed", problem: { code: "replaced" } });
+    expect(FakeConnection.made).toHaveLength(1);
+  });
+
+  it("does not take its own new connection for another page's", async () => {
+    let answered: (answer: MediaAnswer) => void = () => undefined;
+    const { session } = setUp(() => new Promise((resolve) => (answered = resolve)));
+    session.start();
+    await settle();
+    session.serverSees(sees(false, 1));
+    answered({ sdp: "answer", connection: 1 });
+    await settle();
+    last().become("connected");
+    session.serverSees(sees(true, 1));
+    expect(session.current.status).toBe("connected");
+  });
+
+  it("waits longer and longer while connections do not last", async () => {
+    let resets = 0;
+    const { session } = setUp(undefined, () => (resets += 1));
+    session.start();
+    await settle();
+    last().become("connected");
+    await vi.advanceTimersByTimeAsync(9_000);
+    last().become("failed");
+    await vi.advanceTimersByTimeAsync(100);
+    expect(resets).toBe(0);
+    last().become("connected");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(resets).toBe(1);
   });
 
   it("mutes without losing the connection and is silent once stopped", async () => {

@@ -5,6 +5,7 @@
 import type { Negotiate } from "../api.js";
 import { backoff, type Backoff } from "../backoff.js";
 import { Problem, asProblem } from "../problem.js";
+import type { MediaAnswer, MediaState } from "../protocol.js";
 import { discard, join, newConnection } from "./connection.js";
 
 export type MediaStatus = "idle" | "joining" | "connected" | "reconnecting" | "failed" | "stopped";
@@ -33,12 +34,18 @@ const CONNECT_WITHIN_MS = 8_000;
 const HEAL_WITHIN_MS = 2_500;
 /** The server's view lags the browser's by about this much: younger hints are about the past. */
 const HINT_AFTER_MS = 3_000;
+/** A connection that held for so long was a good one; shorter, and the next try waits longer. */
+const STABLE_AFTER_MS = 10_000;
 
 export class MediaSession {
   private state: MediaSessionState;
   private connection: RTCPeerConnection | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private connectedAt = 0;
+  /** The number of our latest connection; null while it is not known. */
+  private own: number | null = null;
+  /** The highest number heard of: above our own, another page has joined after us. */
+  private newest = 0;
   private running = false;
   private readonly delays: Backoff;
 
@@ -84,10 +91,20 @@ export class MediaSession {
     this.update({ camera: on });
   }
 
-  /** The server's snapshot says that it does not see us: join again without waiting for ICE. */
-  serverLostUs(): void {
+  /**
+   * What the server's snapshot says of our media. If another page of the visit has taken over, two
+   * that join again by themselves would evict each other for ever: this one leaves it to the
+   * person. If the server merely does not see us, join again without waiting for ICE.
+   */
+  serverSees(media: MediaState): void {
+    this.newest = Math.max(this.newest, media.connection);
+    if (!this.running || this.state.status === "failed") return;
+    if (this.overtaken()) {
+      this.failed(replaced());
+      return;
+    }
     const settled = Date.now() - this.connectedAt > HINT_AFTER_MS;
-    if (this.running && this.state.status === "connected" && settled) this.rejoinNow();
+    if (!media.connected && this.state.status === "connected" && settled) this.again(null);
   }
 
   /** A person asked to try again. */
@@ -95,7 +112,9 @@ export class MediaSession {
     if (this.running && this.state.status !== "connected") this.rejoinNow();
   }
 
-  private readonly networkChanged = () => this.rejoinNow();
+  private readonly networkChanged = () => {
+    if (this.state.status !== "failed") this.rejoinNow();
+  };
 
   private rejoinNow(): void {
     clearTimeout(this.timer);
@@ -106,15 +125,32 @@ export class MediaSession {
   private async attempt(status: "joining" | "reconnecting"): Promise<void> {
     clearTimeout(this.timer);
     this.drop();
+    this.own = null;
     this.update({ status });
     let connection: RTCPeerConnection | null = null;
     try {
       connection = this.open();
       this.timer = setTimeout(() => this.again(null), CONNECT_WITHIN_MS);
-      await join(connection, this.options.negotiate);
+      await join(connection, (offer) => this.negotiate(connection, offer));
     } catch (thrown) {
       if (this.running && connection === this.connection) this.failed(asProblem(thrown));
     }
+  }
+
+  private async negotiate(
+    connection: RTCPeerConnection | null,
+    offer: string,
+  ): Promise<MediaAnswer> {
+    const answer = await this.options.negotiate(offer);
+    if (connection === this.connection) {
+      this.own = answer.connection;
+      if (this.overtaken()) throw replaced();
+    }
+    return answer;
+  }
+
+  private overtaken(): boolean {
+    return this.own !== null && this.newest > this.own;
   }
 
   private open(): RTCPeerConnection {
@@ -132,7 +168,7 @@ export class MediaSession {
     if (state === "connected") {
       clearTimeout(this.timer);
       this.connectedAt = Date.now();
-      this.delays.reset();
+      this.timer = setTimeout(() => this.delays.reset(), STABLE_AFTER_MS);
       this.update({ status: "connected", problem: null });
     } else if (state === "disconnected") {
       clearTimeout(this.timer);
@@ -171,6 +207,10 @@ export class MediaSession {
     this.state = { ...this.state, ...change };
     this.options.onChange(this.state);
   }
+}
+
+function replaced(): Problem {
+  return new Problem("replaced", 0, "another page of this visit has joined");
 }
 
 function enabled(tracks: MediaStreamTrack[]): boolean {
