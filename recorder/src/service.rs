@@ -26,7 +26,7 @@ use vbranch_domain::{
 use crate::{
     access::{AccessLeaf, log_access, open_access},
     archive::{self, Archive},
-    config::{OnEvent, RecorderConfig, RecorderHealth, StoreHealth, StoresRequired},
+    config::{OnEvent, RecorderConfig, RecorderHealth, RecorderPaths, StoreHealth, StoresRequired},
     error::RecorderError,
     keys::{EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
     log::{EvidenceLog, note::is_origin},
@@ -87,7 +87,7 @@ impl Recorder {
         on_event: OnEvent,
     ) -> Result<Self, RecorderError> {
         let paths = &config.paths;
-        let kek = Arc::new(FileKek::open(&paths.keys.join("kek.key"))?);
+        let kek = Arc::new(open_kek(paths)?);
         let stores: [Arc<dyn Store>; 2] =
             [Arc::new(FsStore::new(&paths.store_a)), Arc::new(FsStore::new(&paths.store_b))];
         Self::start_with(config, stores, kek, clock, on_event)
@@ -308,6 +308,27 @@ impl Drop for Inner {
             let _ = worker.join();
         }
     }
+}
+
+/// The key-encryption key, made on the first start only: a new one would open none of the
+/// recordings that are there, and hide that the old one is missing.
+fn open_kek(paths: &RecorderPaths) -> Result<FileKek, RecorderError> {
+    let path = paths.keys.join("kek.key");
+    let is_recording = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.map(|entry| entry.file_name());
+        name.is_ok_and(|name| name.to_str().is_some_and(|n| n.parse::<RecordingId>().is_ok()))
+    };
+    let has_recordings = match std::fs::read_dir(&paths.recordings) {
+        Ok(mut entries) => entries.any(is_recording),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(RecorderError::io("reading recordings")(error)),
+    };
+    let there = path.try_exists().map_err(RecorderError::io("looking for kek.key"))?;
+    if has_recordings && !there {
+        let what = "kek.key is missing, but there are recordings that only it can open: restore it";
+        return Err(RecorderError::Config(what.to_owned()));
+    }
+    Ok(FileKek::open(&path)?)
 }
 
 fn open_shared(

@@ -1,6 +1,10 @@
 //! One participant's media through all their connections: clock, reader, segmenter and muxer.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use vbranch_domain::{
@@ -22,6 +26,16 @@ use crate::segment::{
 /// Connections recorded per participant. Each may cost a segment and two ledger lines, so a
 /// client that reconnects in a loop must not fill the stores; later ones are one declared gap.
 const MAX_LEGS: u32 = 1000;
+
+/// Segments a participant may have at once. A client that changes its picture's coding with every
+/// frame makes a segment of each; what is beyond is a declared gap.
+const SEGMENT_BURST: u64 = 120;
+/// Segments a participant may have per second in the long run; a usual call has one, and two
+/// where key frames come often.
+const SEGMENT_RATE: u64 = 4;
+/// Different init sections per participant, one for each picture size. Segments that need more are
+/// a declared gap.
+const MAX_INITS: usize = 256;
 
 /// Sender reports kept per stream: one in this time. Browsers send one every 1 to 5 s.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
@@ -46,6 +60,8 @@ pub(super) struct Participant {
     legs: u32,
     segmenter: Segmenter,
     init: Option<(Setup, InitHash)>,
+    inits: BTreeSet<InitHash>,
+    budget: Budget,
     sequence: u32,
     reported: PerKind<Option<Mono>>,
     skew_reported: Option<Mono>,
@@ -69,6 +85,8 @@ impl Participant {
             legs: 0,
             segmenter: Segmenter::default(),
             init: None,
+            inits: BTreeSet::new(),
+            budget: Budget::default(),
             sequence: 0,
             reported: PerKind::default(),
             skew_reported: None,
@@ -180,11 +198,13 @@ impl Participant {
         Some(self.origin + self.segmenter.poll_timeout()?)
     }
 
-    /// The recording ends. Somebody who had left is not missed; somebody whose connections were
-    /// too many is.
+    /// The recording ends. Somebody who left just before is not missed; somebody who never came
+    /// back, or whose connections were too many, is.
     pub(super) fn finish(&mut self, now: Mono) {
         if self.leg.is_some() || self.legs > MAX_LEGS {
             self.segmenter.finish(now.since(self.origin));
+        } else {
+            self.segmenter.finish_absent(now.since(self.origin));
         }
         self.leg = None;
     }
@@ -203,6 +223,9 @@ impl Participant {
                         cause,
                     }));
                 }
+                Piece::Cut(cut) if !self.budget.take(cut.end) => {
+                    self.declare_unwritten(&cut, out);
+                }
                 Piece::Cut(cut) => {
                     if let Err(error) = self.mux(&cut, out) {
                         tracing::error!(participant = %self.id, %error, "segment not written");
@@ -220,6 +243,11 @@ impl Participant {
             _ => {
                 let (bytes, codecs) = mux::init_section(&cut.setup)?;
                 let hash = InitHash::of(&bytes);
+                if !self.inits.contains(&hash) && self.inits.len() >= MAX_INITS {
+                    self.declare_unwritten(cut, out);
+                    return Ok(());
+                }
+                self.inits.insert(hash);
                 let participant = self.id;
                 out.push_back(CaptureOutput::Init(InitSegment {
                     participant,
@@ -256,6 +284,32 @@ impl Participant {
                 }));
             }
         }
+    }
+}
+
+/// How many more segments a participant may have: a token bucket on the recording's timeline, in
+/// thousandths of a segment.
+#[derive(Debug)]
+struct Budget {
+    left: u64,
+    at: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: SEGMENT_BURST * 1000, at: Duration::ZERO }
+    }
+}
+
+impl Budget {
+    fn take(&mut self, at: Duration) -> bool {
+        let passed = u64::try_from(at.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
+        self.at = self.at.max(at);
+        let more = passed.saturating_mul(SEGMENT_RATE);
+        self.left = self.left.saturating_add(more).min(SEGMENT_BURST * 1000);
+        let rest = self.left.checked_sub(1000);
+        self.left = rest.unwrap_or(self.left);
+        rest.is_some()
     }
 }
 
@@ -311,5 +365,22 @@ impl Pace {
         let before = std::mem::replace(&mut self.interval, interval);
         let shorter = before.into_iter().chain(interval).min().unwrap_or(FIRST_PICTURE);
         shorter.clamp(Duration::from_millis(5), LONGEST_PICTURE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_come_in_bursts_but_not_in_floods() {
+        let mut budget = Budget::default();
+        // An hour of a usual call.
+        assert!((0..7200).all(|n| budget.take(Duration::from_millis(n * 500))));
+        // A flood of thirty a second for ten minutes.
+        let start = Duration::from_secs(3600);
+        let taken = (0..18_000).filter(|n| budget.take(start + Duration::from_millis(n * 33)));
+        let limit = usize::try_from(SEGMENT_BURST + 600 * SEGMENT_RATE).unwrap();
+        assert!(taken.count() <= limit);
     }
 }

@@ -181,6 +181,18 @@ impl Segmenter {
         self.emit();
     }
 
+    /// The recording ends at `now` with the connection gone: somebody who did not come back is
+    /// missed, somebody who left just before the end is not.
+    pub(super) fn finish_absent(&mut self, now: Duration) {
+        let is_missed = |(kind, track): (MediaKind, &Track)| {
+            let end = track.last.as_ref().map(|end| from_ticks(kind, end.nominal));
+            end.is_some_and(|end| now.saturating_sub(end) > HOLD)
+        };
+        if self.tracks.iter().any(is_missed) {
+            self.finish(now);
+        }
+    }
+
     /// Lets go of what has waited long enough.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
         for kind in PerKind::<()>::KINDS {

@@ -291,6 +291,23 @@ fn the_last_media_of_a_silent_participant_are_not_held_back() {
 }
 
 #[test]
+fn a_participant_who_never_came_back_is_missed() {
+    let script = Script::clean(ParticipantId::random(), 2.0);
+    let film = script.shoot();
+    for (later, missed) in [(Duration::from_millis(500), false), (Duration::from_secs(60), true)] {
+        let mut capture = Capture::new(script.start);
+        film.items.iter().for_each(|item| capture.handle(item.clone()));
+        capture.finish(film.end + later);
+        let mut take = Take::default();
+        take.collect(&mut capture);
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            let gap = take.missing_ms(kind, GapCause::Reconnect);
+            assert_eq!(gap >= 59_000, missed, "{:?}", take.gaps);
+        }
+    }
+}
+
+#[test]
 fn hostile_input_stays_within_bounds() {
     let mut capture = Capture::new(Mono::from_millis(1000));
     let mut take = Take::default();

@@ -153,3 +153,18 @@ fn keys_that_others_can_read_stop_the_start() {
     std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(Rig::try_start(dir.path()), Err(RecorderError::Key(_))));
 }
+
+#[test]
+fn a_lost_key_is_not_replaced_while_recordings_need_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::start(dir.path());
+    rig.record(&Call::shoot(2.5));
+    drop(rig);
+    let kek = RecorderPaths::under(dir.path()).keys.join("kek.key");
+    let away = kek.with_extension("away");
+    std::fs::rename(&kek, &away).unwrap();
+    assert!(matches!(Rig::try_start(dir.path()), Err(RecorderError::Config(_))));
+    assert!(!kek.exists());
+    std::fs::rename(&away, &kek).unwrap();
+    Rig::start(dir.path());
+}
