@@ -14,9 +14,9 @@ use rust_embed::RustEmbed;
 struct Client;
 
 /// Pages load nothing from elsewhere. Component styles are injected at run time, hence
-/// `unsafe-inline` for styles alone; hls.js feeds media and its worker through blobs.
+/// `unsafe-inline` for styles alone; replay feeds media through blobs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; \
-     media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; \
+     media-src 'self' blob:; style-src 'self' 'unsafe-inline'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, &str); 5] = [

@@ -240,3 +240,35 @@ fn the_first_cut_waits_for_the_other_kind() {
     let cuts = cuts(&mut segmenter);
     assert!(cuts.iter().all(|cut| cut.setup.is_complete()));
 }
+
+/// One kind comes up `late_ms` after the other.
+fn late_start(late: MediaKind, late_ms: u64) -> Run {
+    let mut run = Run::default();
+    *run.next.get_mut(late) = Duration::from_millis(late_ms);
+    for n in 0..100 {
+        for (kind, after_ms) in [(MediaKind::Audio, 20), (MediaKind::Video, 33)] {
+            let ready = *run.next.get(kind) <= Duration::from_millis(n * 20);
+            if ready {
+                let sync = kind == MediaKind::Audio || *run.sent.get(kind) == 0;
+                run.step(&Event::Frame { kind, after_ms, late_ms: 0, sync, profile: 66 });
+            }
+        }
+    }
+    run.segmenter.finish(run.now);
+    run.collect();
+    run
+}
+
+#[test]
+fn sound_and_picture_begin_together_and_the_ledger_says_which_was_late() {
+    for late in [MediaKind::Video, MediaKind::Audio] {
+        let run = late_start(late, 300);
+        let begins = |kind| from_ticks(kind, run.samples(kind).next().unwrap().start);
+        let apart = begins(MediaKind::Audio).abs_diff(begins(MediaKind::Video));
+        assert!(apart < Duration::from_millis(1), "{late:?} late: {apart:?} apart");
+        let (kind, start, duration) = *run.gaps.first().expect("on the ledger");
+        assert_eq!((kind, start), (late, begins(late)));
+        let expected = Duration::from_millis(300)..Duration::from_millis(340);
+        assert!(expected.contains(&duration), "{late:?} late: {duration:?} declared");
+    }
+}

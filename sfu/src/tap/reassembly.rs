@@ -17,6 +17,11 @@ use super::{
 /// shows nothing until a key frame. Shorter asks needlessly; longer leaves a replay black.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
 
+/// A recording has a key frame at least this often, though browsers send none unasked. More seldom
+/// and a seek in a replay has to fetch from further back; more often and the picture, at the same
+/// bit rate, is worse for the people in the call.
+const KEYFRAME_EVERY: Duration = Duration::from_secs(10);
+
 /// The parts of an RTP packet that reassembly needs.
 #[derive(Debug, Clone)]
 pub(crate) struct RtpPacket {
@@ -36,6 +41,7 @@ pub(crate) struct Stream {
     /// The extended timestamp seen last, for extending the next one.
     last_time: Option<RtpTime>,
     last_frame_at: Option<Mono>,
+    last_keyframe_at: Option<Mono>,
     unit: Option<PartialUnit>,
     /// The unit being collected has a hole and must not be given out.
     damaged: bool,
@@ -64,6 +70,7 @@ impl Stream {
             reorder: Reorder::default(),
             last_time: None,
             last_frame_at: None,
+            last_keyframe_at: None,
             unit: None,
             damaged: false,
         }
@@ -151,8 +158,12 @@ impl Stream {
             return;
         }
         if let Some((nals, idr)) = unit.nals.finish() {
-            let last = self.last_frame_at.replace(unit.arrived);
-            if !idr && last.is_some_and(|last| unit.arrived.since(last) >= RESUME_AFTER) {
+            let ago = |at: Option<Mono>| at.map(|at| unit.arrived.since(at)).unwrap_or_default();
+            let resumed = ago(self.last_frame_at) >= RESUME_AFTER;
+            self.last_frame_at = Some(unit.arrived);
+            if idr {
+                self.last_keyframe_at = Some(unit.arrived);
+            } else if resumed || ago(self.last_keyframe_at) >= KEYFRAME_EVERY {
                 out.push(Output::KeyframeNeeded);
             }
             out.push(self.frame(unit.timestamp, unit.arrived, idr, Payload::H264(nals)));
@@ -257,6 +268,19 @@ mod tests {
         late.arrived = Mono::from_millis(1_500);
         s.push(late, &mut out);
         assert!(out.contains(&Output::KeyframeNeeded));
+    }
+
+    #[test]
+    fn key_frames_are_asked_for_regularly() {
+        let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
+        s.push(packet(1, 0, true, &[0x65, 1]), &mut out);
+        for n in 2..=320u16 {
+            let mut next = packet(n, u32::from(n) * 3000, true, &[0x41, 2]);
+            next.arrived = Mono::from_millis(u64::from(n) * 33);
+            s.push(next, &mut out);
+        }
+        let asked = out.iter().filter(|o| **o == Output::KeyframeNeeded).count();
+        assert!((1..30).contains(&asked), "not before 10 s, and then until it comes: {asked}");
     }
 
     #[test]
