@@ -192,8 +192,6 @@ const DURATION_TOLERANCE = 0.02;
 const CLICK_MS = 1_000;
 /** 双录: sound and picture belong together. */
 const SYNC_TOLERANCE_S = 0.08;
-/** Sound is recorded from its first packet on, a picture from the first key frame on. */
-const FIRST_PICTURE_WITHIN_S = 0.5;
 
 async function expectTracksToFit(bundle: Bundle, role: string, callS: number): Promise<void> {
   const files = bundle.media(role).sort(byNumber);
@@ -213,7 +211,7 @@ async function expectTracksToFit(bundle: Bundle, role: string, callS: number): P
   figure(`${role}: sound against picture at the end`, ms(atEnd));
   const present = callS - first.video.start;
   figure(`${role}: recorded of ${present.toFixed(1)} s in the call`, `${recorded.toFixed(1)} s`);
-  expect(atStart).toBeLessThan(FIRST_PICTURE_WITHIN_S);
+  expect(atStart).toBeLessThan(SYNC_TOLERANCE_S);
   expect(atEnd).toBeLessThan(SYNC_TOLERANCE_S);
   expect(Math.abs(recorded - present)).toBeLessThan(present * DURATION_TOLERANCE);
 }
