@@ -12,10 +12,15 @@ type Row = { offset: number; type: string; words: string; step: string | null };
 /** Everything that happened, in order; choosing a line goes there. */
 export function Timeline({ player, positionMs }: { player: ReplayPlayer; positionMs: number }) {
   const { t, i18n } = useTranslation();
-  const { timeline, gaps } = player.replay.view;
+  const { timeline, gaps, tracks } = player.replay.view;
   const rows = useMemo(() => {
     const words = { t: (key: string, values = {}) => t(key, values), exists: i18n.exists };
-    const gapWords = (gap: ReplayGap) => `${t(`audit.gap.${gap.kind}`)} · ${cause(gap)}`;
+    const gapWords = (gap: ReplayGap) =>
+      [whose(gap), t(`audit.gap.${gap.kind}`), cause(gap)].filter(Boolean).join(" · ");
+    const whose = (gap: ReplayGap) => {
+      const role = tracks.find((track) => track.participant === gap.participant)?.role;
+      return role === undefined ? "" : t(`audit.replay.${role}`);
+    };
     const cause = (gap: ReplayGap) =>
       i18n.exists(`audit.gap.${gap.cause}`) ? t(`audit.gap.${gap.cause}`) : gap.cause;
     const events = timeline.map((event) => ({
@@ -31,7 +36,7 @@ export function Timeline({ player, positionMs }: { player: ReplayPlayer; positio
       step: null,
     }));
     return [...events, ...missing].toSorted((one, other) => one.offset - other.offset);
-  }, [timeline, gaps, t, i18n]);
+  }, [timeline, gaps, tracks, t, i18n]);
   const current = rows.findLastIndex((row) => row.offset <= positionMs);
 
   return (

@@ -48,6 +48,7 @@ export const audit = {
     video: "Picture missing",
     loss: "packet loss",
     reconnect: "reconnection",
+    stalled: "nothing was sent",
     overflow: "overflow",
     crash: "system interruption",
     other: "other",

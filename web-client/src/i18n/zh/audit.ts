@@ -47,6 +47,7 @@ export const audit = {
     video: "画面缺失",
     loss: "网络丢包",
     reconnect: "重新连接",
+    stalled: "未收到数据",
     overflow: "缓冲溢出",
     crash: "系统中断",
     other: "其他",
