@@ -132,6 +132,23 @@ test("a link that has expired", async ({ open }) => {
   await customer.person.picture("31-expired-link");
 });
 
+test("the same visit in a second window: it takes over, and the first says so", async ({ open }) => {
+  const scene = await open();
+  const { customer, staff } = await intoCall(scene);
+  const second = await customer.page.context().newPage();
+  await second.goto(customer.page.url());
+  await expectToSeeAndHear(second, "the second window");
+  await expectToSeeAndHear(staff.page, "the staff member");
+
+  const status = customer.page.getByTestId("media-status");
+  await expect(status).toHaveAttribute("data-status", "failed");
+  await customer.person.picture("35-replaced");
+  // Going on there is the person's choice, and then the second window is the one replaced.
+  await status.getByRole("button").click();
+  await expect(second.getByTestId("media-status")).toHaveAttribute("data-status", "failed");
+  await expectToSeeAndHear(customer.page, "the first window");
+});
+
 test("malformed and oversize messages end their own socket and nobody's call", async ({ open }) => {
   const scene = await open();
   const { customer, staff } = await intoCall(scene);
