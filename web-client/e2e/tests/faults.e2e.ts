@@ -132,7 +132,9 @@ test("a link that has expired", async ({ open }) => {
   await customer.person.picture("31-expired-link");
 });
 
-test("the same visit in a second window: it takes over, and the first says so", async ({ open }) => {
+test("the same visit in a second window: it takes over, and the first says so", async ({
+  open,
+}) => {
   const scene = await open();
   const { customer, staff } = await intoCall(scene);
   const second = await customer.page.context().newPage();
