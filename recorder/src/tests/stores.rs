@@ -102,6 +102,8 @@ fn a_hanging_store_holds_up_neither_replay_nor_start() {
         std::thread::spawn(move || {
             recorder.view(recording).unwrap();
             recorder.segment(recording, customer, 0).unwrap();
+            // Gone before the word is out: the folder is locked while anyone holds the recorder.
+            drop(recorder);
             tell.send(()).unwrap();
         });
         told.recv_timeout(PATIENCE).expect("the replay hangs");
