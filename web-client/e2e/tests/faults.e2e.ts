@@ -15,7 +15,10 @@ import { BINARY } from "../support/paths";
 import { intoCall, test as scenes } from "../support/visit";
 
 const test = scenes.extend<{ smallDisk: string }>({
-  /** A disk of a megabyte, full within seconds of a call. */
+  /**
+   * A disk of a megabyte, full within seconds of a call. Named before `open`, so that it is taken
+   * away after the server has ended.
+   */
   smallDisk: async ({}, use, info) => {
     const small = mkdtempSync(join(tmpdir(), "vbranch-small-"));
     const mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small];
@@ -23,7 +26,7 @@ const test = scenes.extend<{ smallDisk: string }>({
     if (!mounted) note("a full disk was not tried: this machine does not let one be mounted");
     info.skip(!mounted, "no right to mount a small disk");
     await use(small);
-    execFileSync("umount", ["-l", small]);
+    execFileSync("umount", [small]);
     rmSync(small, { recursive: true, force: true });
   },
 });
@@ -190,8 +193,8 @@ test("malformed and oversize messages end their own socket and nobody's call", a
 });
 
 test("one of the two stores is full: staff are told, the recording goes on in the other", async ({
-  open,
   smallDisk,
+  open,
 }) => {
   const scene = await open({ env: { VBRANCH_RECORDER_STORE_B: smallDisk } });
   const { customer, staff } = await intoCall(scene);
