@@ -28,6 +28,9 @@ use crate::{
 /// How long open connections may finish after the branch has shut down.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Pages that a demo account can sign in to today.
+const PAGES: [&str; 2] = ["/staff", "/audit"];
+
 /// Everything that runs.
 struct Running {
     signaling: Arc<Signaling>,
@@ -141,7 +144,7 @@ fn announce(address: SocketAddr, config: &Config, demo: bool) -> anyhow::Result<
     writeln!(out, "\nvbranch is running.\n")?;
     if demo {
         writeln!(out, "  Customer   http://{host}/")?;
-        for account in DEMO_ACCOUNTS {
+        for account in DEMO_ACCOUNTS.iter().filter(|a| PAGES.contains(&a.page)) {
             let (name, page) = (account.username, account.page);
             writeln!(
                 out,
