@@ -181,7 +181,7 @@ impl Peer {
         now: Instant,
         from: SocketAddr,
         to: SocketAddr,
-        datagram: &[u8],
+        message: BytesMut,
     ) {
         let transport = TransportContext {
             local_addr: to,
@@ -189,7 +189,6 @@ impl Peer {
             transport_protocol: TransportProtocol::UDP,
             ecn: None,
         };
-        let message = BytesMut::from(datagram);
         if let Err(error) = self.pc.handle_read(TaggedBytesMut { now, transport, message }) {
             // Forged, replayed or damaged packets end here; counting is enough.
             metrics::counter!("vbranch_sfu_rejected_packets_total").increment(1);

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Token, Waker};
 use vbranch_domain::{CallId, Clock, Leg, Mono, ParticipantId, SystemClock, TrackId};
 
@@ -143,12 +144,12 @@ impl Shard {
         for _ in 0..BATCHES {
             let mut datagrams = Vec::new();
             let result = self.socket.recv_batch(|from, to, bytes| {
-                datagrams.push((from, to, bytes::Bytes::copy_from_slice(bytes)));
+                datagrams.push((from, to, BytesMut::from(bytes)));
             });
             let (mono, now) = self.now();
             self.received.increment(datagrams.len() as u64);
             for (from, to, bytes) in datagrams {
-                self.handle_datagram(mono, now, from, to, &bytes);
+                self.handle_datagram(mono, now, from, to, bytes);
             }
             match result {
                 Ok(()) => {}
@@ -168,12 +169,12 @@ impl Shard {
         now: Instant,
         from: SocketAddr,
         to: SocketAddr,
-        bytes: &[u8],
+        bytes: BytesMut,
     ) {
-        let Some(class) = classify(bytes) else { return };
+        let Some(class) = classify(&bytes) else { return };
         let key = if class == Class::Stun {
             // A browser may use one port for a new connection: the ufrag decides, not the address.
-            match stun_ufrag(bytes) {
+            match stun_ufrag(&bytes) {
                 Some(ufrag) => self.by_ufrag.get(ufrag).copied(),
                 None => self.by_address.get(&from).copied(),
             }
@@ -183,7 +184,7 @@ impl Shard {
         let Some(key) = key else { return };
         let Some(member) = self.peers.get_mut(&key) else { return };
         if class == Class::Stun && self.by_address.get(&from) != Some(&key) {
-            if !member.peer.authenticates(bytes) {
+            if !member.peer.authenticates(&bytes) {
                 return;
             }
             member.addresses.retain(|known| *known != from);
