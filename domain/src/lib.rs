@@ -3,6 +3,7 @@
 //! Nothing here performs I/O or knows a runtime. Types that cross a boundary between crates live
 //! here; what only one crate needs lives in that crate.
 
+pub mod call;
 pub mod clock;
 pub mod id;
 pub mod kyc;
@@ -12,6 +13,7 @@ pub mod redact;
 pub mod tap;
 pub mod timeline;
 
+pub use call::{Quality, QualityCause, Seat, Slot};
 pub use clock::{Clock, Mono, SystemClock, UnixMillis};
 pub use id::{CallId, ParticipantId, RecordingId, ReplayId, UserId, VisitId};
 pub use media::{EncodedFrame, Leg, MediaKind, Payload, RtpTime, TrackId};

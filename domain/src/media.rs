@@ -25,17 +25,20 @@ use crate::{clock::Mono, id::ParticipantId};
 pub enum MediaKind {
     /// Opus, RTP clock 48 kHz.
     Audio,
-    /// H.264 constrained baseline, RTP clock 90 kHz.
+    /// The camera: H.264 constrained baseline or VP8, RTP clock 90 kHz.
     Video,
+    /// A shared screen, coded like the camera.
+    Screen,
 }
 
 impl MediaKind {
-    /// Ticks per second of the RTP clock (RFC 7587 section 4.1, RFC 6184 section 8.2.1).
+    /// Ticks per second of the RTP clock (RFC 7587 section 4.1, RFC 6184 section 8.2.1,
+    /// RFC 7741 section 6.1).
     #[must_use]
     pub const fn clock_rate(self) -> u32 {
         match self {
             Self::Audio => 48_000,
-            Self::Video => 90_000,
+            Self::Video | Self::Screen => 90_000,
         }
     }
 
@@ -45,6 +48,7 @@ impl MediaKind {
         match self {
             Self::Audio => "audio",
             Self::Video => "video",
+            Self::Screen => "screen",
         }
     }
 }
@@ -54,7 +58,7 @@ impl MediaKind {
 pub struct TrackId {
     /// Whose.
     pub participant: ParticipantId,
-    /// Microphone or camera.
+    /// Microphone, camera or screen.
     pub kind: MediaKind,
 }
 
@@ -88,6 +92,8 @@ pub enum Payload {
     /// The NAL units of one access unit, in decoding order, without start codes or lengths.
     /// SPS and PPS stay in band, in front of the IDR slices they belong to.
     H264(Vec<Bytes>),
+    /// One VP8 frame (RFC 6386 section 9), depacketized from RFC 7741.
+    Vp8(Bytes),
 }
 
 impl Payload {
@@ -95,7 +101,7 @@ impl Payload {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::Opus(packet) => packet.len(),
+            Self::Opus(packet) | Self::Vp8(packet) => packet.len(),
             Self::H264(nals) => nals.iter().map(Bytes::len).sum(),
         }
     }
@@ -112,6 +118,7 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Opus(packet) => write!(f, "Opus({} B)", packet.len()),
+            Self::Vp8(frame) => write!(f, "Vp8({} B)", frame.len()),
             Self::H264(nals) => write!(f, "H264({} NALs, {} B)", nals.len(), self.len()),
         }
     }
@@ -128,7 +135,7 @@ pub struct EncodedFrame {
     pub rtp_time: RtpTime,
     /// When its last packet reached this server.
     pub arrived: Mono,
-    /// Video: an IDR picture is inside. Audio: always true.
+    /// Video: a picture that needs no other is inside. Audio: always true.
     pub keyframe: bool,
     /// The encoded bytes.
     pub payload: Payload,

@@ -53,7 +53,7 @@ impl PayloadTypes {
     pub(crate) fn of(self, kind: MediaKind) -> u8 {
         match kind {
             MediaKind::Audio => self.opus,
-            MediaKind::Video => self.h264,
+            MediaKind::Video | MediaKind::Screen => self.h264,
         }
     }
 }

@@ -230,7 +230,7 @@ impl Peer {
         }
         let outgoing = match packet.kind {
             MediaKind::Audio => &mut self.audio,
-            MediaKind::Video => &mut self.video,
+            MediaKind::Video | MediaKind::Screen => &mut self.video,
         };
         let (sequence_number, timestamp) =
             outgoing.rewriter.rewrite(now, source, packet.seq, packet.timestamp);
@@ -338,7 +338,7 @@ impl Peer {
         let Some(kind) = self.payload_types.kind(header.payload_type) else { return };
         let expected = match kind {
             MediaKind::Audio => self.incoming_audio,
-            MediaKind::Video => self.incoming_video.map(|(ssrc, _)| ssrc),
+            MediaKind::Video | MediaKind::Screen => self.incoming_video.map(|(ssrc, _)| ssrc),
         };
         if expected != Some(header.ssrc) {
             return;
@@ -395,7 +395,9 @@ fn add_sender(
 ) -> Result<Outgoing, rtc::shared::error::Error> {
     let (codec_kind, mime, channels, fmtp) = match kind {
         MediaKind::Audio => (RtpCodecKind::Audio, negotiate::OPUS, 2, negotiate::OPUS_FMTP),
-        MediaKind::Video => (RtpCodecKind::Video, negotiate::H264, 0, negotiate::H264_FMTP),
+        MediaKind::Video | MediaKind::Screen => {
+            (RtpCodecKind::Video, negotiate::H264, 0, negotiate::H264_FMTP)
+        }
     };
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },

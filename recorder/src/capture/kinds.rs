@@ -16,14 +16,14 @@ impl<T> PerKind<T> {
     pub(super) const fn get(&self, kind: MediaKind) -> &T {
         match kind {
             MediaKind::Audio => &self.audio,
-            MediaKind::Video => &self.video,
+            MediaKind::Video | MediaKind::Screen => &self.video,
         }
     }
 
     pub(super) const fn get_mut(&mut self, kind: MediaKind) -> &mut T {
         match kind {
             MediaKind::Audio => &mut self.audio,
-            MediaKind::Video => &mut self.video,
+            MediaKind::Video | MediaKind::Screen => &mut self.video,
         }
     }
 

@@ -94,7 +94,7 @@ pub(super) fn media_segment(sequence: u32, cut: &Cut) -> Result<Bytes, MuxFailur
 /// Track ids never change, whatever an init section holds.
 const fn track_id(kind: MediaKind) -> u32 {
     match kind {
-        MediaKind::Video => 1,
+        MediaKind::Video | MediaKind::Screen => 1,
         MediaKind::Audio => 2,
     }
 }
@@ -134,7 +134,7 @@ fn primer(kind: MediaKind, entry: SampleEntry) -> Result<MuxSample, MuxFailure> 
     Ok(MuxSample {
         track_kind: match kind {
             MediaKind::Audio => TrackKind::Audio,
-            MediaKind::Video => TrackKind::Video,
+            MediaKind::Video | MediaKind::Screen => TrackKind::Video,
         },
         timescale: NonZeroU32::new(kind.clock_rate()).ok_or(MuxFailure::Range)?,
         sample_entry: Some(entry),

@@ -64,7 +64,7 @@ impl Setup {
     pub(super) fn with(&self, kind: MediaKind, config: Option<&Arc<VideoConfig>>) -> Self {
         match kind {
             MediaKind::Audio => Self { audio: true, video: self.video.clone() },
-            MediaKind::Video => {
+            MediaKind::Video | MediaKind::Screen => {
                 Self { audio: self.audio, video: config.cloned().or_else(|| self.video.clone()) }
             }
         }

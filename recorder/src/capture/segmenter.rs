@@ -237,7 +237,9 @@ impl Segmenter {
             (Until::Next(next), _) => next.saturating_sub(start).clamp(1, longest),
             // Browsers take a jump of more than twice a picture's duration for a seek, and then
             // show nothing before the next key frame.
-            (Until::Held, MediaKind::Video) => nominal.max(to_ticks(kind, HOLD)),
+            (Until::Held, MediaKind::Video | MediaKind::Screen) => {
+                nominal.max(to_ticks(kind, HOLD))
+            }
             (Until::Held, MediaKind::Audio) | (Until::Itself, _) => nominal,
         };
         let end = start.saturating_add(duration);
@@ -380,7 +382,7 @@ impl Segmenter {
         }
         let start = to_ticks(kind, from);
         let filled = match kind {
-            MediaKind::Video => stretch_back(cut.tracks.get_mut(kind), start),
+            MediaKind::Video | MediaKind::Screen => stretch_back(cut.tracks.get_mut(kind), start),
             MediaKind::Audio => {
                 let end = self.tracks.get(kind).last.as_ref();
                 end.and_then(|end| end.conceal.as_ref()).is_some_and(|conceal| {

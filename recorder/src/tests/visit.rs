@@ -113,7 +113,7 @@ fn nothing_on_disk_can_be_watched_or_read() {
     for item in &call.items {
         if let TapItem::Frame(frame) = item {
             let bytes = match &frame.payload {
-                Payload::Opus(packet) => packet.clone(),
+                Payload::Opus(packet) | Payload::Vp8(packet) => packet.clone(),
                 Payload::H264(nals) => nals.last().unwrap().clone(),
             };
             // Long enough not to be there by chance.

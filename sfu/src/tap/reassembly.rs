@@ -129,7 +129,7 @@ impl Stream {
                 let frame = self.frame(packet.timestamp, packet.arrived, true, payload);
                 out.push(frame);
             }
-            MediaKind::Video => self.take_video(packet, out),
+            MediaKind::Video | MediaKind::Screen => self.take_video(packet, out),
         }
     }
 
