@@ -2,7 +2,7 @@
 # Both set up what is missing and are quick the second time.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build e2e fmt clean-data
+.PHONY: help run test build e2e fuzz fmt clean-data
 
 help: ## this list
 	@echo 'make TARGET:'
@@ -21,6 +21,9 @@ build: ## the optimised binary, as it is deployed: target/release/vbranch
 	@scripts/setup.sh run
 	@scripts/build-web.sh
 	cargo build --release --locked --bin vbranch
+
+fuzz: ## look for inputs that break a parser, guided by coverage; SECONDS=60 for each, TARGETS='stun rtp …'
+	@scripts/fuzz.sh $(or $(SECONDS),60) $(TARGETS)
 
 fmt: ## format everything
 	cargo fmt --all

@@ -35,4 +35,12 @@ if (playwright) {
   sum.skipped += stats.skipped;
 }
 
+const interop = text("interop.json");
+if (interop) {
+  const count = (word) => JSON.parse(interop).filter(({ result }) => result === word).length;
+  sum.passed += count("ok");
+  sum.failed += count("FAILED");
+  sum.skipped += count("skipped");
+}
+
 console.log(sum.passed, sum.failed, sum.skipped);

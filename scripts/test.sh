@@ -27,6 +27,7 @@ lint       | 5 min  | clippy and rustdoc, warnings denied
 build      | 8 min  | compile server and tests
 models     | 1 min  | fetch the face models
 unit       | 3 min  | Rust tests
+interop    | 3 min  | other people's WebRTC clients, WHIP and WHEP
 e2e        | 8 min  | whole visits in Chromium
 LIST
 }
@@ -84,6 +85,8 @@ stage_models() {
   target/debug/vbranch kyc models fetch ||
     echo "NOTE: some face models are missing; what needs them is skipped"
 }
+
+stage_interop() { scripts/interop.sh --json "$LOGS/interop.json"; }
 
 stage_e2e() {
   (cd web-client/e2e && PLAYWRIGHT_JSON_OUTPUT_NAME="$LOGS/playwright.json" npx playwright test --reporter=list,json)

@@ -103,7 +103,7 @@ pub struct KycVerdict {
     /// How it ended.
     pub outcome: KycOutcome,
     /// A stable word for the cause, e.g. `live`, `challenge_timeout`, `no_face`, `several_faces`,
-    /// `no_video`, `models_unavailable`. For staff and the record; customers see general words.
+    /// `no_video`, `video_codec_unsupported`, `models_unavailable`. For staff and the record; customers see general words.
     pub reason: String,
     /// Each signal measured.
     pub signals: Vec<KycSignal>,

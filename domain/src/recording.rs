@@ -1,10 +1,12 @@
 //! What the recorder and the rest of the branch say to each other.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMillis,
-    id::{CallId, ParticipantId, RecordingId, VisitId},
+    id::{CallId, InvalidId, ParticipantId, RecordingId, VisitId},
     media::MediaKind,
     timeline::TimelineKind,
 };
@@ -31,8 +33,114 @@ pub struct RecordingMeta {
 pub struct RecordedParticipant {
     /// The participant's id in the call.
     pub id: ParticipantId,
-    /// `customer` or `staff`.
+    /// `customer`, `staff`, `third_party` or `supervisor`.
     pub role: String,
+}
+
+/// What of a participant one track of a recording holds.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TrackSource {
+    /// Camera and microphone, muxed together.
+    #[default]
+    Camera,
+    /// A shared screen.
+    Screen,
+}
+
+impl TrackSource {
+    /// Where media of this kind are kept.
+    #[must_use]
+    pub const fn of(kind: MediaKind) -> Self {
+        match kind {
+            MediaKind::Audio | MediaKind::Video => Self::Camera,
+            MediaKind::Screen => Self::Screen,
+        }
+    }
+
+    /// For `skip_serializing_if`: documents name a track's source only where it is a screen.
+    #[must_use]
+    pub fn is_camera(&self) -> bool {
+        *self == Self::Camera
+    }
+}
+
+/// One track of a recording. As text, in paths and contexts: `<participant>`, or
+/// `<participant>-screen`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TrackName {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Camera and microphone, or screen.
+    pub source: TrackSource,
+}
+
+const SCREEN_SUFFIX: &str = "-screen";
+
+impl TrackName {
+    /// The track of a participant's camera and microphone.
+    #[must_use]
+    pub const fn camera(participant: ParticipantId) -> Self {
+        Self { participant, source: TrackSource::Camera }
+    }
+
+    /// The track of a participant's shared screen.
+    #[must_use]
+    pub const fn screen(participant: ParticipantId) -> Self {
+        Self { participant, source: TrackSource::Screen }
+    }
+}
+
+impl fmt::Display for TrackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suffix = if self.source.is_camera() { "" } else { SCREEN_SUFFIX };
+        write!(f, "{}{suffix}", self.participant)
+    }
+}
+
+impl fmt::Debug for TrackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrackName({self})")
+    }
+}
+
+impl FromStr for TrackName {
+    type Err = InvalidId;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s.strip_suffix(SCREEN_SUFFIX) {
+            Some(participant) => participant.parse().map(Self::screen),
+            None => s.parse().map(Self::camera),
+        }
+    }
+}
+
+impl TryFrom<String> for TrackName {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<TrackName> for String {
+    fn from(name: TrackName) -> Self {
+        name.to_string()
+    }
 }
 
 /// A sealed object that is not media: a still, a signature.
@@ -136,7 +244,7 @@ pub struct RecordingSummary {
 pub struct ReplayView {
     /// The line of the list.
     pub summary: RecordingSummary,
-    /// One entry per recorded participant that sent media.
+    /// One entry per recorded camera (with its microphone) and shared screen.
     pub tracks: Vec<ReplayTrack>,
     /// Events by offset from the start of the recording.
     pub timeline: Vec<ReplayEvent>,
@@ -144,12 +252,17 @@ pub struct ReplayView {
     pub gaps: Vec<ReplayGap>,
 }
 
-/// One participant's media in a replay: audio and video in one HLS playlist.
+/// One participant's media in a replay, in one HLS playlist: camera and microphone, or screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReplayTrack {
+    /// What addresses of its files call it: `<participant>`, or `<participant>-screen`.
+    #[schema(value_type = String)]
+    pub name: TrackName,
     /// Whose.
     pub participant: ParticipantId,
-    /// `customer` or `staff`.
+    /// Camera and microphone, or screen.
+    pub source: TrackSource,
+    /// `customer`, `staff`, `third_party` or `supervisor`.
     pub role: String,
     /// Offset of the playlist's first sample from the start of the recording.
     pub start_ms: u64,
@@ -180,4 +293,20 @@ pub struct ReplayGap {
     pub kind: MediaKind,
     /// Why, e.g. `loss`, `reconnect`, `overflow`, `crash`.
     pub cause: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_track_reads_back_what_it_printed_and_nothing_else() {
+        let participant = ParticipantId::random();
+        for name in [TrackName::camera(participant), TrackName::screen(participant)] {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        for bad in ["", "-screen", "../x-screen", &format!("{participant}-screen-screen")] {
+            assert!(bad.parse::<TrackName>().is_err(), "{bad} was accepted");
+        }
+    }
 }

@@ -3,7 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Mono, id::UserId, kyc::KycVerdict, recording::ArtifactRef};
+use crate::{
+    call::Seat,
+    clock::Mono,
+    id::{ParticipantId, UserId},
+    kyc::KycVerdict,
+    media::MediaKind,
+    recording::ArtifactRef,
+};
 
 /// One event, at a point of the server's monotonic timeline.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +52,52 @@ pub enum TimelineKind {
     StaffJoined {
         /// Who.
         staff: UserId,
+    },
+    /// A supervisor began to attend the call.
+    SupervisionBegan {
+        /// Who.
+        supervisor: UserId,
+        /// As whom in the call.
+        participant: ParticipantId,
+        /// Silent, whispering or barged in.
+        seat: Seat,
+    },
+    /// A supervisor attends in another way.
+    SupervisionChanged {
+        /// Who.
+        supervisor: UserId,
+        /// Silent, whispering or barged in.
+        seat: Seat,
+    },
+    /// A supervisor attends no more.
+    SupervisionEnded {
+        /// Who.
+        supervisor: UserId,
+    },
+    /// Whether what a participant sends reaches the others. The recording has it either way.
+    Muted {
+        /// Whose media.
+        participant: ParticipantId,
+        /// Microphone, camera or screen.
+        kind: MediaKind,
+        /// Muted, or to be heard and seen again.
+        muted: bool,
+        /// Who decided it.
+        by: UserId,
+    },
+    /// Somebody from outside takes part by a token: publishes into the call, or watches it.
+    GuestJoined {
+        /// Their place in the call.
+        participant: ParticipantId,
+        /// `third_party` who publishes, `supervisor_silent` who watches.
+        seat: Seat,
+        /// Who made the token.
+        invited_by: UserId,
+    },
+    /// They no longer do.
+    GuestLeft {
+        /// Their place in the call.
+        participant: ParticipantId,
     },
     /// A journey step was opened.
     StepOpened {

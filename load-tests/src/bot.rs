@@ -321,7 +321,7 @@ async fn film(track: Arc<TrackLocalStaticRTP>, mut camera: Camera) {
 }
 
 /// Annex B access unit to RFC 6184 payloads: single NAL units and FU-A.
-fn packetize(unit: &[u8]) -> Vec<Bytes> {
+pub(crate) fn packetize(unit: &[u8]) -> Vec<Bytes> {
     let mut payloads = vec![];
     for nal in openh264::nal_units(unit) {
         let nal = nal.strip_prefix(&[0, 0, 0, 1]).or(nal.strip_prefix(&[0, 0, 1])).unwrap_or(nal);

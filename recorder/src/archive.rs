@@ -14,8 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use vbranch_domain::{
-    ParticipantId, RecordingId,
-    recording::{RecordingSummary, ReplayEvent, ReplayGap, ReplayTrack, ReplayView},
+    RecordingId,
+    recording::{RecordingSummary, ReplayEvent, ReplayGap, ReplayTrack, ReplayView, TrackName},
 };
 
 use crate::{
@@ -145,22 +145,22 @@ impl Archive {
             .ok_or(RecorderError::NoGoodCopy)
     }
 
-    /// The n-th init section of a participant, in clear.
+    /// An init section of a track, in clear.
     pub fn init(
         &self,
         manifest: &Manifest,
         key: &DataKey,
-        participant: ParticipantId,
+        name: TrackName,
         hash: Sha256,
     ) -> Result<Bytes, RecorderError> {
-        let track = track(manifest, participant)?;
+        let track = track(manifest, name)?;
         let init = track.inits.iter().find(|init| init.object.plain_sha256 == hash);
         let init = init.ok_or(RecorderError::NotFound)?;
         let recording = manifest.recording;
-        let name = ObjectName::init(recording, participant, InitHash(hash.0));
-        let sealed = self.object(&name, &init.object)?;
-        let key = key.track(recording, participant)?;
-        Ok(open(&key, &init_context(recording, participant, hash), &sealed)?.into())
+        let object = ObjectName::init(recording, name, InitHash(hash.0));
+        let sealed = self.object(&object, &init.object)?;
+        let key = key.track(recording, name)?;
+        Ok(open(&key, &init_context(recording, name, hash), &sealed)?.into())
     }
 
     /// One segment, in clear.
@@ -168,25 +168,22 @@ impl Archive {
         &self,
         manifest: &Manifest,
         key: &DataKey,
-        participant: ParticipantId,
+        track: TrackName,
         segment: &SegmentEntry,
     ) -> Result<Bytes, RecorderError> {
         let recording = manifest.recording;
-        let name = ObjectName::segment(recording, participant, segment.sequence);
+        let name = ObjectName::segment(recording, track, segment.sequence);
         let sealed = self.object(&name, &segment.object)?;
-        let key = key.track(recording, participant)?;
-        let context = segment_context(recording, participant, segment.sequence, segment.init);
+        let key = key.track(recording, track)?;
+        let context = segment_context(recording, track, segment.sequence, segment.init);
         Ok(open(&key, &context, &sealed)?.into())
     }
 }
 
-/// One participant's track.
-pub(crate) fn track(
-    manifest: &Manifest,
-    participant: ParticipantId,
-) -> Result<&Track, RecorderError> {
+/// A track by name.
+pub(crate) fn track(manifest: &Manifest, name: TrackName) -> Result<&Track, RecorderError> {
     let mut tracks = manifest.tracks.iter();
-    tracks.find(|track| track.participant == participant).ok_or(RecorderError::NotFound)
+    tracks.find(|track| track.name() == name).ok_or(RecorderError::NotFound)
 }
 
 /// Segments that can be played.
@@ -232,7 +229,9 @@ pub(crate) fn view(manifest: &Manifest) -> ReplayView {
         let start_us = playable(track).next()?.start_us;
         let end_us = playable(track).map(|s| s.start_us.saturating_add(s.duration_us)).max()?;
         Some(ReplayTrack {
+            name: track.name(),
             participant: track.participant,
+            source: track.source,
             role: manifest.role(track.participant).unwrap_or("unknown").to_owned(),
             start_ms: start_us / 1000,
             duration_ms: end_us.saturating_sub(start_us) / 1000,

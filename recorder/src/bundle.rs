@@ -6,13 +6,16 @@
 //! key.json                         the data key, wrapped
 //! evidence.pub                     for reference; verifiers bring their own
 //! export.json     export.sig       who took this copy, and the files under media/
-//! objects/        <participant>/<sequence>.seg, <participant>/<hash>.init, artifacts/<name>.sealed
+//! objects/        <track>/<sequence>.seg, <track>/<hash>.init, artifacts/<name>.sealed
 //! media/          playable tracks (only if asked for)
 //! data.key        the data key in clear (only if asked for)
 //! ```
 
 use serde::{Deserialize, Serialize};
-use vbranch_domain::{ParticipantId, RecordingId, UnixMillis};
+use vbranch_domain::{
+    RecordingId, UnixMillis,
+    recording::{TrackName, TrackSource},
+};
 
 use crate::{
     archive::playable,
@@ -67,19 +70,22 @@ pub struct MediaFile {
 /// How a playable file is put together: one init section, then segments.
 pub(crate) struct MediaPlan<'a> {
     pub path: String,
-    pub participant: ParticipantId,
+    pub track: TrackName,
     pub init: Sha256,
     pub segments: Vec<&'a SegmentEntry>,
 }
 
-/// The playable files of a recording: one per participant and run of segments under one init
-/// section. `media/<role>.mp4`, then `media/<role>-2.mp4` and so on.
+/// The playable files of a recording: one per track and run of segments under one init section.
+/// `media/<role>.mp4`, then `media/<role>-2.mp4` and so on; screens are `media/<role>-screen.mp4`.
 pub(crate) fn media_plan(manifest: &Manifest) -> Vec<MediaPlan<'_>> {
     let mut plans: Vec<MediaPlan<'_>> = Vec::new();
     let mut used = std::collections::BTreeMap::<String, u32>::new();
     for track in &manifest.tracks {
-        let participant = track.participant;
-        let role = file_word(manifest.role(participant).unwrap_or_default());
+        let name = track.name();
+        let mut role = file_word(manifest.role(track.participant).unwrap_or_default());
+        if name.source == TrackSource::Screen {
+            role.push_str("-screen");
+        }
         let mut last = None;
         for segment in playable(track) {
             if last != Some(segment.init) {
@@ -89,7 +95,7 @@ pub(crate) fn media_plan(manifest: &Manifest) -> Vec<MediaPlan<'_>> {
                 let number = if *n == 1 { String::new() } else { format!("-{n}") };
                 let path = format!("{MEDIA}/{role}{number}.mp4");
                 let init = segment.init;
-                plans.push(MediaPlan { path, participant, init, segments: Vec::new() });
+                plans.push(MediaPlan { path, track: name, init, segments: Vec::new() });
             }
             if let Some(plan) = plans.last_mut() {
                 plan.segments.push(segment);

@@ -146,15 +146,15 @@ impl Exporter<'_> {
             write(out, &format!("{OBJECTS}/{path}"), &bytes)
         };
         for track in &manifest.tracks {
-            let participant = track.participant;
+            let track_name = track.name();
             for init in &track.inits {
                 let hash = InitHash(init.object.plain_sha256.0);
-                let path = ObjectName::init_path(participant, hash);
-                copy(&ObjectName::init(recording, participant, hash), &path, &init.object)?;
+                let path = ObjectName::init_path(track_name, hash);
+                copy(&ObjectName::init(recording, track_name, hash), &path, &init.object)?;
             }
             for segment in track.segments.iter().filter(|segment| !segment.lost) {
-                let path = ObjectName::segment_path(participant, segment.sequence);
-                let name = ObjectName::segment(recording, participant, segment.sequence);
+                let path = ObjectName::segment_path(track_name, segment.sequence);
+                let name = ObjectName::segment(recording, track_name, segment.sequence);
                 copy(&name, &path, &segment.object)?;
             }
         }
@@ -189,9 +189,9 @@ impl Exporter<'_> {
             len = len.saturating_add(bytes.len() as u64);
             file.write_all(bytes).map_err(RecorderError::io("writing the bundle"))
         };
-        add(&self.archive.init(manifest, key, plan.participant, plan.init)?)?;
+        add(&self.archive.init(manifest, key, plan.track, plan.init)?)?;
         for segment in &plan.segments {
-            add(&self.archive.segment(manifest, key, plan.participant, segment)?)?;
+            add(&self.archive.segment(manifest, key, plan.track, segment)?)?;
         }
         Ok(MediaFile { path: plan.path.clone(), len, sha256: hasher.finish() })
     }

@@ -16,7 +16,7 @@ use ring::{
     signature::{self, Ed25519KeyPair, KeyPair as _},
 };
 use serde::{Deserialize, Serialize};
-use vbranch_domain::{ParticipantId, RecordingId};
+use vbranch_domain::{RecordingId, recording::TrackName};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{hash::Sha256, keyfile::read_or_create_secret, seal::SealKey};
@@ -52,13 +52,9 @@ impl DataKey {
         Ok(key)
     }
 
-    /// The key that seals one participant's init sections and segments.
-    pub fn track(
-        &self,
-        recording: RecordingId,
-        participant: ParticipantId,
-    ) -> Result<SealKey, KeyError> {
-        self.subkey(recording, &format!("track|{participant}"))
+    /// The key that seals one track's init sections and segments.
+    pub fn track(&self, recording: RecordingId, track: TrackName) -> Result<SealKey, KeyError> {
+        self.subkey(recording, &format!("track|{track}"))
     }
 
     /// The key that seals stills, signatures and other artefacts.
@@ -276,6 +272,8 @@ impl FromStr for EvidencePublicKey {
 
 #[cfg(test)]
 mod tests {
+    use vbranch_domain::ParticipantId;
+
     use super::*;
 
     fn kek(dir: &Path, name: &str) -> FileKek {
@@ -299,8 +297,8 @@ mod tests {
     fn tracks_do_not_share_a_key() {
         let key = DataKey::random().unwrap();
         let recording = RecordingId::random();
-        let a = key.track(recording, ParticipantId::random()).unwrap();
-        let b = key.track(recording, ParticipantId::random()).unwrap();
+        let a = key.track(recording, TrackName::camera(ParticipantId::random())).unwrap();
+        let b = key.track(recording, TrackName::camera(ParticipantId::random())).unwrap();
         assert_ne!(a.0, b.0);
         assert_ne!(a.0, key.artifacts(recording).unwrap().0);
     }

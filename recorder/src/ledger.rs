@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vbranch_domain::{
     MediaKind, ParticipantId, RecordingId, UnixMillis,
-    recording::{RecordedParticipant, RecordingMeta},
+    recording::{RecordedParticipant, RecordingMeta, TrackName, TrackSource},
 };
 
 use crate::{
@@ -25,6 +25,10 @@ const EXACT_GAPS: usize = 20_000;
 const NEAR_US: u64 = 1_000_000;
 /// How far back the gap before is looked for: several streams of every participant.
 const RECENT_GAPS: usize = 64;
+
+/// A screen whose last segment ended this long before a crash was not shared any more: while it
+/// is, segments follow one another within [`crate::segment::MAX_SEGMENT`] and a little.
+const SHARE_OVER_US: u64 = 5_000_000;
 
 /// One line of a recording's journal. No personal data, no key in clear.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,15 +54,17 @@ pub enum Entry {
     },
     /// An init section is about to be stored.
     Init {
-        /// Whose.
-        participant: ParticipantId,
+        /// Of which track.
+        #[serde(alias = "participant")]
+        track: TrackName,
         /// As in the manifest.
         init: InitEntry,
     },
     /// A segment is about to be stored.
     Segment {
-        /// Whose.
-        participant: ParticipantId,
+        /// Of which track.
+        #[serde(alias = "participant")]
+        track: TrackName,
         /// As in the manifest.
         segment: SegmentEntry,
     },
@@ -72,8 +78,9 @@ pub enum Entry {
     Event(TimelineEntry),
     /// No store could take this segment; gaps say so too.
     Lost {
-        /// Whose.
-        participant: ParticipantId,
+        /// Of which track.
+        #[serde(alias = "participant")]
+        track: TrackName,
         /// Its number.
         sequence: u32,
     },
@@ -99,7 +106,7 @@ pub struct Ledger {
     meta: RecordingMeta,
     key: WrappedKey,
     policy: Policy,
-    tracks: BTreeMap<ParticipantId, Track>,
+    tracks: BTreeMap<TrackName, Track>,
     legs: BTreeMap<ParticipantId, u64>,
     artifacts: Vec<ArtifactEntry>,
     timeline: Vec<TimelineEntry>,
@@ -149,12 +156,12 @@ impl Ledger {
             Entry::Leg { participant, at_us } => {
                 self.legs.entry(participant).or_insert(at_us);
             }
-            Entry::Init { participant, init } => self.track_mut(participant).inits.push(init),
-            Entry::Segment { participant, segment } => {
-                self.track_mut(participant).segments.push(segment);
+            Entry::Init { track, init } => self.track_mut(track).inits.push(init),
+            Entry::Segment { track, segment } => {
+                self.track_mut(track).segments.push(segment);
             }
-            Entry::Lost { participant, sequence } => {
-                if let Some(segment) = self.segment_mut(participant, sequence) {
+            Entry::Lost { track, sequence } => {
+                if let Some(segment) = self.segment_mut(track, sequence) {
                     segment.lost = true;
                 }
             }
@@ -196,28 +203,26 @@ impl Ledger {
         }
     }
 
-    fn track_mut(&mut self, participant: ParticipantId) -> &mut Track {
-        self.tracks.entry(participant).or_insert_with(|| Track {
-            participant,
+    fn track_mut(&mut self, name: TrackName) -> &mut Track {
+        self.tracks.entry(name).or_insert_with(|| Track {
+            participant: name.participant,
+            source: name.source,
             inits: Vec::new(),
             segments: Vec::new(),
         })
     }
 
-    fn segment_mut(
-        &mut self,
-        participant: ParticipantId,
-        sequence: u32,
-    ) -> Option<&mut SegmentEntry> {
-        let segments = &mut self.tracks.get_mut(&participant)?.segments;
+    fn segment_mut(&mut self, track: TrackName, sequence: u32) -> Option<&mut SegmentEntry> {
+        let segments = &mut self.tracks.get_mut(&track)?.segments;
         segments.iter_mut().rev().find(|segment| segment.sequence == sequence)
     }
 
     /// The gaps to declare for a segment that could not be kept.
-    pub fn lose(&mut self, participant: ParticipantId, sequence: u32) -> Option<Vec<Gap>> {
-        let kinds = kinds(self.tracks.get(&participant)?);
-        let segment = self.segment_mut(participant, sequence)?;
+    pub fn lose(&mut self, track: TrackName, sequence: u32) -> Option<Vec<Gap>> {
+        let kinds = kinds(self.tracks.get(&track)?);
+        let segment = self.segment_mut(track, sequence)?;
         let (start_us, duration_us) = (segment.start_us, segment.duration_us);
+        let participant = track.participant;
         let gap =
             |kind| Gap { participant, kind, start_us, duration_us, cause: GapCause::Overflow };
         Some(kinds.into_iter().map(gap).collect())
@@ -229,10 +234,10 @@ impl Ledger {
     }
 
     /// Keeps only init sections whose object is there.
-    pub fn retain_inits(&mut self, is_there: impl Fn(ParticipantId, &InitEntry) -> bool) {
+    pub fn retain_inits(&mut self, is_there: impl Fn(TrackName, &InitEntry) -> bool) {
         for track in self.tracks.values_mut() {
-            let participant = track.participant;
-            track.inits.retain(|init| is_there(participant, init));
+            let name = track.name();
+            track.inits.retain(|init| is_there(name, init));
         }
     }
 
@@ -265,13 +270,13 @@ impl Ledger {
         &self.artifacts
     }
 
-    /// The chain after a participant's last segment.
+    /// The chain after a track's last segment.
     #[must_use]
-    pub fn chain(&self, participant: ParticipantId) -> Sha256 {
+    pub fn chain(&self, track: TrackName) -> Sha256 {
         self.tracks
-            .get(&participant)
+            .get(&track)
             .and_then(|track| track.segments.last())
-            .map_or_else(|| chain_start(self.recording(), participant), |last| last.chain)
+            .map_or_else(|| chain_start(self.recording(), track), |last| last.chain)
     }
 
     /// Whether it was closed in order.
@@ -283,10 +288,7 @@ impl Ledger {
     /// Declares what a crash cost: every object `is_there` does not find is lost, and every
     /// stream has a gap from the last media to the moment the next heartbeat was due. Returns the
     /// loss for the manifest.
-    pub fn declare_crash(
-        &mut self,
-        is_there: impl Fn(ParticipantId, &SegmentEntry) -> bool,
-    ) -> Loss {
+    pub fn declare_crash(&mut self, is_there: impl Fn(TrackName, &SegmentEntry) -> bool) -> Loss {
         let heartbeat = self.last_media_us().max(self.last_heartbeat_us);
         let next = heartbeat.saturating_add(self.policy.heartbeat_ms.saturating_mul(1000));
         // A recording that was closed has an end; the crash only took objects.
@@ -294,7 +296,7 @@ impl Ledger {
         let crashed_before_us = closed.unwrap_or(next);
         let mut gaps = Vec::new();
         for track in self.tracks.values_mut() {
-            let participant = track.participant;
+            let (participant, name) = (track.participant, track.name());
             let kinds = kinds(track);
             let mut declare = |start_us: u64, end_us: u64| {
                 for kind in kinds.iter().copied().filter(|_| end_us > start_us) {
@@ -306,19 +308,21 @@ impl Ledger {
             let mut end = self.legs.get(&participant).copied().unwrap_or_default();
             for segment in &mut track.segments {
                 let declared = segment.lost;
-                segment.lost |= !is_there(participant, segment);
+                segment.lost |= !is_there(name, segment);
                 if segment.lost && !declared {
                     let until = segment.start_us.saturating_add(segment.duration_us);
                     declare(segment.start_us, until);
                 }
                 end = end.max(segment.start_us.saturating_add(segment.duration_us));
             }
-            if closed.is_none() {
+            // A screen that was no longer shared is not missed.
+            let is_over = !name.source.is_camera() && heartbeat.saturating_sub(end) > SHARE_OVER_US;
+            if closed.is_none() && !is_over {
                 declare(end, crashed_before_us);
             }
         }
         for (&participant, &start_us) in &self.legs {
-            if closed.is_some() || self.tracks.contains_key(&participant) {
+            if closed.is_some() || self.tracks.contains_key(&TrackName::camera(participant)) {
                 continue;
             }
             for kind in [MediaKind::Audio, MediaKind::Video] {
@@ -346,7 +350,7 @@ impl Ledger {
             (None, None) => (self.last_media_us().max(self.last_heartbeat_us), now),
         };
         // Media of someone nobody announced is evidence all the same.
-        let unknown: Vec<_> = self.tracks.keys().copied().collect();
+        let unknown: Vec<_> = self.tracks.keys().map(|track| track.participant).collect();
         for id in unknown {
             if self.meta.participants.iter().all(|p| p.id != id) {
                 self.add_participant(RecordedParticipant { id, role: "unknown".to_owned() });
@@ -379,10 +383,11 @@ impl Ledger {
     }
 }
 
-/// The streams a participant's last init section names; both where there is none.
+/// The streams a track's last init section names; all it can have where there is none.
 fn kinds(track: &Track) -> Vec<MediaKind> {
     match track.inits.last() {
         Some(init) => init.codecs.iter().map(|codec| codec.kind).collect(),
+        None if track.source == TrackSource::Screen => vec![MediaKind::Screen],
         None => vec![MediaKind::Audio, MediaKind::Video],
     }
 }
@@ -431,5 +436,13 @@ mod tests {
                 assert!(ledger.gaps.iter().any(|g| is_declared(&g)), "{n}");
             }
         }
+    }
+
+    #[test]
+    fn a_journal_from_before_there_were_screens_reads_as_cameras() {
+        let participant = ParticipantId::random();
+        let line = format!(r#"{{"entry":"lost","participant":"{participant}","sequence":7}}"#);
+        let entry: Entry = serde_json::from_str(&line).unwrap();
+        assert_eq!(entry, Entry::Lost { track: TrackName::camera(participant), sequence: 7 });
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vbranch_domain::{
     CallId, Leg, MediaKind, ParticipantId, RecordingId, UnixMillis, VisitId,
-    recording::RecordedParticipant,
+    recording::{RecordedParticipant, TrackName, TrackSource},
 };
 
 use crate::{
@@ -51,7 +51,7 @@ pub struct Manifest {
     pub key: KeyRef,
     /// The rules it was recorded under.
     pub policy: Policy,
-    /// One entry per participant that sent media.
+    /// One entry per camera (with its microphone) and shared screen that sent media.
     pub tracks: Vec<Track>,
     /// Stills, signatures and other sealed objects that are not media.
     pub artifacts: Vec<ArtifactEntry>,
@@ -128,16 +128,27 @@ pub struct Sealed {
     pub plain_sha256: Sha256,
 }
 
-/// One participant's media.
+/// One participant's camera and microphone, or screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Track {
     /// Whose.
     pub participant: ParticipantId,
+    /// Which of theirs; left out for camera and microphone.
+    #[serde(default, skip_serializing_if = "TrackSource::is_camera")]
+    pub source: TrackSource,
     /// Decoder set-ups, in order of first use.
     pub inits: Vec<InitEntry>,
     /// Segments, numbered from 0 without holes.
     pub segments: Vec<SegmentEntry>,
+}
+
+impl Track {
+    /// What paths and contexts call it.
+    #[must_use]
+    pub const fn name(&self) -> TrackName {
+        TrackName { participant: self.participant, source: self.source }
+    }
 }
 
 /// One init section. Its name is the hash of its plaintext.
@@ -296,10 +307,10 @@ pub fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min(crate::canonical::MAX_INTEGER)
 }
 
-/// Where a participant's chain starts.
+/// Where a track's chain starts.
 #[must_use]
-pub fn chain_start(recording: RecordingId, participant: ParticipantId) -> Sha256 {
-    Sha256::of(format!("vbranch/v1/chain|{recording}|{participant}").as_bytes())
+pub fn chain_start(recording: RecordingId, track: TrackName) -> Sha256 {
+    Sha256::of(format!("vbranch/v1/chain|{recording}|{track}").as_bytes())
 }
 
 /// The chain's next link: SHA-256 of the previous link, the number (32 bits, big endian), the
@@ -318,17 +329,17 @@ pub fn chain_next(previous: Sha256, sequence: u32, object: &Sealed) -> Sha256 {
 #[must_use]
 pub fn segment_context(
     recording: RecordingId,
-    participant: ParticipantId,
+    track: TrackName,
     sequence: u32,
     init: Sha256,
 ) -> Vec<u8> {
-    format!("vbranch/v1/segment|{recording}|{participant}|{sequence}|{init}").into_bytes()
+    format!("vbranch/v1/segment|{recording}|{track}|{sequence}|{init}").into_bytes()
 }
 
 /// What an init section is sealed for.
 #[must_use]
-pub fn init_context(recording: RecordingId, participant: ParticipantId, hash: Sha256) -> Vec<u8> {
-    format!("vbranch/v1/init|{recording}|{participant}|{hash}").into_bytes()
+pub fn init_context(recording: RecordingId, track: TrackName, hash: Sha256) -> Vec<u8> {
+    format!("vbranch/v1/init|{recording}|{track}|{hash}").into_bytes()
 }
 
 /// What an artefact is sealed for.
@@ -344,29 +355,29 @@ pub enum ManifestError {
     #[error("format or sealing is not known")]
     Format,
     /// A track is listed twice, or its participant not at all.
-    #[error("track of {0} is listed twice or its participant is unknown")]
-    Track(ParticipantId),
+    #[error("track {0} is listed twice or its participant is unknown")]
+    Track(TrackName),
     /// A segment's number is not the next one.
-    #[error("segment {participant}/{expected} is missing or out of order")]
+    #[error("segment {track}/{expected} is missing or out of order")]
     Sequence {
-        /// Whose.
-        participant: ParticipantId,
+        /// Of which track.
+        track: TrackName,
         /// The number that should be here.
         expected: u32,
     },
     /// The hash chain is broken.
-    #[error("hash chain breaks at segment {participant}/{sequence}")]
+    #[error("hash chain breaks at segment {track}/{sequence}")]
     Chain {
-        /// Whose.
-        participant: ParticipantId,
+        /// Of which track.
+        track: TrackName,
         /// Where.
         sequence: u32,
     },
     /// A segment needs an init section that is not listed.
-    #[error("segment {participant}/{sequence} needs an unknown init section")]
+    #[error("segment {track}/{sequence} needs an unknown init section")]
     Init {
-        /// Whose.
-        participant: ParticipantId,
+        /// Of which track.
+        track: TrackName,
         /// Which.
         sequence: u32,
     },
@@ -391,8 +402,8 @@ impl Manifest {
         let mut seen = std::collections::BTreeSet::new();
         for track in &self.tracks {
             let known = self.participants.iter().any(|p| p.id == track.participant);
-            if !known || !seen.insert(track.participant) {
-                return Err(ManifestError::Track(track.participant));
+            if !known || !seen.insert(track.name()) {
+                return Err(ManifestError::Track(track.name()));
             }
             self.check_track(track)?;
         }
@@ -406,37 +417,40 @@ impl Manifest {
     }
 
     fn check_track(&self, track: &Track) -> Result<(), ManifestError> {
-        let participant = track.participant;
+        let name = track.name();
         let mut inits = std::collections::BTreeSet::new();
         for init in &track.inits {
             if !inits.insert(init.object.plain_sha256) {
                 return Err(ManifestError::Twice(format!("init {}", init.object.plain_sha256)));
             }
         }
-        let mut chain = chain_start(self.recording, participant);
+        let mut chain = chain_start(self.recording, name);
         for (expected, segment) in (0u32..).zip(&track.segments) {
             let sequence = segment.sequence;
             if sequence != expected {
-                return Err(ManifestError::Sequence { participant, expected });
+                return Err(ManifestError::Sequence { track: name, expected });
             }
             if !segment.lost && !inits.contains(&segment.init) {
-                return Err(ManifestError::Init { participant, sequence });
+                return Err(ManifestError::Init { track: name, sequence });
             }
-            if segment.lost && !self.declares(participant, segment) {
+            if segment.lost && !self.declares(name, segment) {
                 return Err(ManifestError::Loss);
             }
             chain = chain_next(chain, sequence, &segment.object);
             if chain != segment.chain {
-                return Err(ManifestError::Chain { participant, sequence });
+                return Err(ManifestError::Chain { track: name, sequence });
             }
         }
         Ok(())
     }
 
     /// Whether the ledger has a gap over the whole of a lost segment.
-    fn declares(&self, participant: ParticipantId, segment: &SegmentEntry) -> bool {
+    fn declares(&self, track: TrackName, segment: &SegmentEntry) -> bool {
         let end = segment.start_us.saturating_add(segment.duration_us);
-        self.gaps.iter().filter(|gap| gap.participant == participant).any(|gap| {
+        let is_of = |gap: &&Gap| {
+            gap.participant == track.participant && TrackSource::of(gap.kind) == track.source
+        };
+        self.gaps.iter().filter(is_of).any(|gap| {
             gap.start_us <= segment.start_us && gap.start_us.saturating_add(gap.duration_us) >= end
         })
     }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use vbranch_domain::{
-    Mono, ParticipantId, RecordingId, TapItem, UnixMillis,
-    recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta},
+    Mono, RecordingId, TapItem, UnixMillis,
+    recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, TrackName},
     timeline::{TimelineEvent, TimelineKind},
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Outgoing {
     pub name: ObjectName,
     pub bytes: Bytes,
     /// It is a segment, and this is its number.
-    pub segment: Option<(ParticipantId, u32)>,
+    pub segment: Option<(TrackName, u32)>,
 }
 
 /// See the module's documentation.
@@ -54,7 +54,7 @@ pub(crate) struct OpenRecording {
     capture: Capture,
     tap: Arc<TapQueue>,
     key: DataKey,
-    track_keys: BTreeMap<ParticipantId, SealKey>,
+    track_keys: BTreeMap<TrackName, SealKey>,
     started_at: Mono,
     heartbeat_at: Mono,
     outgoing: Vec<Outgoing>,
@@ -205,12 +205,12 @@ impl OpenRecording {
     }
 
     /// A segment that no store could take: the media are gone, and that is declared.
-    pub fn lose(&mut self, participant: ParticipantId, sequence: u32) {
-        let Some(gaps) = self.ledger.lose(participant, sequence) else { return };
+    pub fn lose(&mut self, track: TrackName, sequence: u32) {
+        let Some(gaps) = self.ledger.lose(track, sequence) else { return };
         for gap in gaps {
             self.declare(gap);
         }
-        self.enter(Entry::Lost { participant, sequence });
+        self.enter(Entry::Lost { track, sequence });
         self.fail("segments cannot be stored");
     }
 
@@ -251,26 +251,26 @@ impl OpenRecording {
     }
 
     fn init(&mut self, init: &InitSegment) -> Result<(), RecorderError> {
-        let (recording, participant) = (self.ledger.recording(), init.participant);
-        let known = self.ledger.tracks().find(|track| track.participant == participant);
+        let (recording, track) = (self.ledger.recording(), init.track);
+        let known = self.ledger.tracks().find(|known| known.name() == track);
         let hash = Sha256(init.hash.0);
         if known.is_some_and(|t| t.inits.iter().any(|i| i.object.plain_sha256 == hash)) {
             return Ok(());
         }
-        let context = init_context(recording, participant, hash);
-        let sealed = seal(self.track_key(participant)?, &context, &init.bytes)?;
+        let context = init_context(recording, track, hash);
+        let sealed = seal(self.track_key(track)?, &context, &init.bytes)?;
         let object = describe(&sealed, &init.bytes);
         let entry = InitEntry { codecs: init.codecs.clone(), object };
-        self.enter(Entry::Init { participant, init: entry });
-        self.send(ObjectName::init(recording, participant, init.hash), sealed, None);
+        self.enter(Entry::Init { track, init: entry });
+        self.send(ObjectName::init(recording, track, init.hash), sealed, None);
         Ok(())
     }
 
     fn segment(&mut self, segment: &Segment) -> Result<(), RecorderError> {
-        let (recording, participant) = (self.ledger.recording(), segment.participant);
+        let (recording, track) = (self.ledger.recording(), segment.track);
         let (sequence, init) = (segment.sequence, Sha256(segment.init.0));
-        let context = segment_context(recording, participant, sequence, init);
-        let sealed = seal(self.track_key(participant)?, &context, &segment.bytes)?;
+        let context = segment_context(recording, track, sequence, init);
+        let sealed = seal(self.track_key(track)?, &context, &segment.bytes)?;
         let object = describe(&sealed, &segment.bytes);
         let entry = SegmentEntry {
             sequence,
@@ -278,19 +278,19 @@ impl OpenRecording {
             start_us: micros(segment.start),
             duration_us: micros(segment.duration),
             keyframe: segment.has_keyframe,
-            chain: chain_next(self.ledger.chain(participant), sequence, &object),
+            chain: chain_next(self.ledger.chain(track), sequence, &object),
             object,
             lost: false,
         };
         metrics::counter!("vbranch_recorder_segments_total").increment(1);
         metrics::counter!("vbranch_recorder_sealed_bytes_total").increment(object.sealed_len);
-        self.enter(Entry::Segment { participant, segment: entry });
+        self.enter(Entry::Segment { track, segment: entry });
         if self.is_full(sealed.len()) {
-            self.lose(participant, sequence);
+            self.lose(track, sequence);
             return Ok(());
         }
-        let name = ObjectName::segment(recording, participant, sequence);
-        self.send(name, sealed, Some((participant, sequence)));
+        let name = ObjectName::segment(recording, track, sequence);
+        self.send(name, sealed, Some((track, sequence)));
         Ok(())
     }
 
@@ -317,16 +317,16 @@ impl OpenRecording {
         self.ledger.apply(entry);
     }
 
-    fn send(&mut self, name: ObjectName, sealed: Vec<u8>, segment: Option<(ParticipantId, u32)>) {
+    fn send(&mut self, name: ObjectName, sealed: Vec<u8>, segment: Option<(TrackName, u32)>) {
         self.outgoing.push(Outgoing { name, bytes: sealed.into(), segment });
     }
 
-    fn track_key(&mut self, participant: ParticipantId) -> Result<&SealKey, RecorderError> {
-        if !self.track_keys.contains_key(&participant) {
-            let key = self.key.track(self.ledger.recording(), participant)?;
-            self.track_keys.insert(participant, key);
+    fn track_key(&mut self, track: TrackName) -> Result<&SealKey, RecorderError> {
+        if !self.track_keys.contains_key(&track) {
+            let key = self.key.track(self.ledger.recording(), track)?;
+            self.track_keys.insert(track, key);
         }
-        self.track_keys.get(&participant).ok_or(RecorderError::NotOpen)
+        self.track_keys.get(&track).ok_or(RecorderError::NotOpen)
     }
 
     /// Told once per recording; the policy above decides what becomes of the call.

@@ -1,6 +1,6 @@
 use std::fs::{File, OpenOptions};
 
-use vbranch_domain::{CallId, VisitId};
+use vbranch_domain::{CallId, ParticipantId, VisitId};
 
 use super::*;
 use crate::keys::{FileKek, KeyEncryptionKey as _};
@@ -59,9 +59,9 @@ fn what_waits_for_the_journal_is_bounded() {
     artifact(&mut open, "a", MAX_KEPT / 2).unwrap();
     assert!(open.flush(START).is_empty());
     assert!(matches!(artifact(&mut open, "b", MAX_KEPT / 2), Err(RecorderError::Busy)));
-    let participant = ParticipantId::random();
+    let track = TrackName::camera(ParticipantId::random());
     let segment = Segment {
-        participant,
+        track,
         sequence: 0,
         init: crate::segment::InitHash([0; 32]),
         start: Duration::ZERO,

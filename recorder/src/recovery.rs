@@ -154,23 +154,23 @@ impl Recovery<'_> {
             let name = ObjectName::artifact(recording, &artifact.name);
             there(&name, artifact.object.sealed_sha256)
         });
-        ledger.retain_inits(|participant, init| {
+        ledger.retain_inits(|track, init| {
             let hash = InitHash(init.object.plain_sha256.0);
-            there(&ObjectName::init(recording, participant, hash), init.object.sealed_sha256)
+            there(&ObjectName::init(recording, track, hash), init.object.sealed_sha256)
         });
         let inits: Vec<_> = ledger
             .tracks()
-            .flat_map(|t| t.inits.iter().map(|i| (t.participant, i.object.plain_sha256)))
+            .flat_map(|t| t.inits.iter().map(|i| (t.name(), i.object.plain_sha256)))
             .collect();
         let mut all_there = true;
         let mut kept = std::collections::BTreeSet::new();
         for track in ledger.tracks() {
             for segment in track.segments.iter().filter(|segment| !segment.lost) {
-                let name = ObjectName::segment(recording, track.participant, segment.sequence);
-                if inits.contains(&(track.participant, segment.init))
+                let name = ObjectName::segment(recording, track.name(), segment.sequence);
+                if inits.contains(&(track.name(), segment.init))
                     && there(&name, segment.object.sealed_sha256)
                 {
-                    kept.insert((track.participant, segment.sequence));
+                    kept.insert((track.name(), segment.sequence));
                 } else {
                     all_there = false;
                 }
@@ -182,7 +182,7 @@ impl Recovery<'_> {
         if ledger.is_closed() && all_there {
             return Ok(None);
         }
-        Ok(Some(ledger.declare_crash(|participant, s| kept.contains(&(participant, s.sequence)))))
+        Ok(Some(ledger.declare_crash(|track, s| kept.contains(&(track, s.sequence)))))
     }
 
     fn closed(&self, recording: RecordingId) -> Result<Closed, RecorderError> {
@@ -236,14 +236,13 @@ fn objects_of(manifest: &Manifest) -> Vec<(ObjectName, Sha256)> {
     let recording = manifest.recording;
     let mut objects = Vec::new();
     for track in &manifest.tracks {
-        let participant = track.participant;
         for init in &track.inits {
             let hash = InitHash(init.object.plain_sha256.0);
-            let name = ObjectName::init(recording, participant, hash);
+            let name = ObjectName::init(recording, track.name(), hash);
             objects.push((name, init.object.sealed_sha256));
         }
         for segment in track.segments.iter().filter(|segment| !segment.lost) {
-            let name = ObjectName::segment(recording, participant, segment.sequence);
+            let name = ObjectName::segment(recording, track.name(), segment.sequence);
             objects.push((name, segment.object.sealed_sha256));
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::mpsc::sync_channel;
 
-use vbranch_domain::ParticipantId;
+use vbranch_domain::{ParticipantId, recording::TrackName};
 
 use super::*;
 
@@ -31,7 +31,7 @@ impl Bench {
     }
 
     fn name(&self, sequence: u32) -> ObjectName {
-        ObjectName::segment(self.recording, self.participant, sequence)
+        ObjectName::segment(self.recording, TrackName::camera(self.participant), sequence)
     }
 
     fn put(&mut self, sequence: u32, len: usize) {
@@ -175,7 +175,8 @@ fn a_bad_object_blames_no_store_and_holds_nothing_up() {
 fn a_damaged_source_is_not_the_targets_fault() {
     let dir = tempfile::tempdir().unwrap();
     let stores = ["a", "b"].map(|name| crate::store::FsStore::new(dir.path().join(name)));
-    let name = ObjectName::segment(RecordingId::random(), ParticipantId::random(), 0);
+    let name =
+        ObjectName::segment(RecordingId::random(), TrackName::camera(ParticipantId::random()), 0);
     let [a, b] = &stores;
     let hash = Sha256::of(b"good");
     assert!(matches!(copy(a, b, &name, hash), Err(Fault::Source(_))), "missing");

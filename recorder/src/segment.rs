@@ -1,4 +1,4 @@
-//! What the capture half hands to the sealing half: finished pieces of one participant's media,
+//! What the capture half hands to the sealing half: finished pieces of the tracks' media,
 //! and everything the manifest has to say about them.
 //!
 //! All offsets are from the start of the recording, on the server's monotonic timeline.
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use vbranch_domain::{
     Leg, MediaKind, ParticipantId, RtpTime, TrackId,
+    recording::TrackName,
     tap::{NtpTime, SenderReport},
 };
 
@@ -44,14 +45,14 @@ impl fmt::Debug for InitHash {
     }
 }
 
-/// The decoder set-up of one participant's following segments. A new one comes when a kind of
-/// media joins or the H.264 profile changes; another resolution or a new connection needs none,
-/// because parameter sets stay in band (`avc3`). Tracks of the same kind keep their MP4 track id
-/// and time scale across all inits of a participant.
+/// The decoder set-up of one track's following segments. A new one comes when a kind of media
+/// joins or the picture's coding (H.264 or VP8, H.264's profile) changes; another resolution or a
+/// new connection needs none, because parameter sets stay in band (`avc3`) and VP8 key frames say
+/// their size. Media of the same kind keep their MP4 track id and time scale across all inits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InitSegment {
-    /// Whose.
-    pub participant: ParticipantId,
+    /// Of which track.
+    pub track: TrackName,
     /// SHA-256 of `bytes`.
     pub hash: InitHash,
     /// What is inside, for the manifest.
@@ -64,9 +65,9 @@ pub struct InitSegment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrackCodec {
-    /// Sound or picture.
+    /// Sound, camera or screen.
     pub kind: MediaKind,
-    /// RFC 6381 codec string, e.g. `avc3.42c01f` or `opus`.
+    /// RFC 6381 codec string, e.g. `avc3.42c01f`, `vp08.00.00.08` or `opus`.
     pub codec: String,
     /// Picture width in pixels at the beginning (it may change in band); 0 for sound.
     pub width: u32,
@@ -74,12 +75,12 @@ pub struct TrackCodec {
     pub height: u32,
 }
 
-/// A finished piece of one participant: audio and video muxed as fMP4, at most [`MAX_SEGMENT`].
+/// A finished piece of one track as fMP4, at most [`MAX_SEGMENT`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// Whose.
-    pub participant: ParticipantId,
-    /// From 0, per participant, without holes.
+    /// Of which track.
+    pub track: TrackName,
+    /// From 0, per track, without holes.
     pub sequence: u32,
     /// The init section it needs; handed over before.
     pub init: InitHash,
@@ -198,7 +199,7 @@ pub enum CaptureOutput {
 impl fmt::Debug for InitSegment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InitSegment")
-            .field("participant", &self.participant)
+            .field("track", &self.track)
             .field("hash", &self.hash)
             .field("codecs", &self.codecs)
             .field("bytes", &self.bytes.len())
@@ -210,7 +211,7 @@ impl fmt::Debug for InitSegment {
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment")
-            .field("participant", &self.participant)
+            .field("track", &self.track)
             .field("sequence", &self.sequence)
             .field("init", &self.init)
             .field("start", &self.start)

@@ -15,10 +15,10 @@ use std::{
 
 use bytes::Bytes;
 use vbranch_domain::{
-    Clock, Mono, ParticipantId, RecordingId, Tap,
+    Clock, Mono, RecordingId, Tap,
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayView, StoreId,
+        ReplayView, StoreId, TrackName,
     },
     timeline::TimelineEvent,
 };
@@ -214,47 +214,47 @@ impl Recorder {
         Ok(archive::view(&*self.0.shared.archive.manifest(recording)?))
     }
 
-    /// The HLS playlist of one participant. Its addresses are `init-<n>.mp4` and
+    /// The HLS playlist of one track. Its addresses are `init-<n>.mp4` and
     /// `segment-<sequence>.m4s`, beside its own.
     pub fn playlist(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
     ) -> Result<String, RecorderError> {
         let manifest = self.0.shared.archive.manifest(recording)?;
-        Ok(archive::playlist(archive::track(&manifest, participant)?))
+        Ok(archive::playlist(archive::track(&manifest, track)?))
     }
 
-    /// The n-th init section of a participant, decrypted in memory.
+    /// The n-th init section of a track, decrypted in memory.
     pub fn init_section(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError> {
         let archive = &self.0.shared.archive;
         let manifest = archive.manifest(recording)?;
-        let track = archive::track(&manifest, participant)?;
+        let found = archive::track(&manifest, track)?;
         let index = usize::try_from(n).map_err(|_| RecorderError::NotFound)?;
-        let init = track.inits.get(index).ok_or(RecorderError::NotFound)?;
+        let init = found.inits.get(index).ok_or(RecorderError::NotFound)?;
         let key = archive.data_key(&manifest)?;
-        archive.init(&manifest, &key, participant, init.object.plain_sha256)
+        archive.init(&manifest, &key, track, init.object.plain_sha256)
     }
 
-    /// One segment of a participant, decrypted in memory.
+    /// One segment of a track, decrypted in memory.
     pub fn segment(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         sequence: u32,
     ) -> Result<Bytes, RecorderError> {
         let archive = &self.0.shared.archive;
         let manifest = archive.manifest(recording)?;
-        let track = archive::track(&manifest, participant)?;
-        let mut segments = archive::playable(track);
+        let found = archive::track(&manifest, track)?;
+        let mut segments = archive::playable(found);
         let segment = segments.find(|s| s.sequence == sequence).ok_or(RecorderError::NotFound)?;
         let key = archive.data_key(&manifest)?;
-        archive.segment(&manifest, &key, participant, segment)
+        archive.segment(&manifest, &key, track, segment)
     }
 
     /// Enters an access into the evidence log. It is durable when this returns.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use vbranch_domain::{ParticipantId, RecordingId};
+use vbranch_domain::{RecordingId, recording::TrackName};
 
 use crate::segment::InitHash;
 
@@ -21,16 +21,16 @@ pub const MAX_OBJECT: u64 = 65 * 1024 * 1024;
 pub struct ObjectName(String);
 
 impl ObjectName {
-    /// One segment of a participant.
+    /// One segment of a track.
     #[must_use]
-    pub fn segment(recording: RecordingId, participant: ParticipantId, sequence: u32) -> Self {
-        Self(format!("{recording}/{}", Self::segment_path(participant, sequence)))
+    pub fn segment(recording: RecordingId, track: TrackName, sequence: u32) -> Self {
+        Self(format!("{recording}/{}", Self::segment_path(track, sequence)))
     }
 
-    /// One init section of a participant.
+    /// One init section of a track.
     #[must_use]
-    pub fn init(recording: RecordingId, participant: ParticipantId, hash: InitHash) -> Self {
-        Self(format!("{recording}/{}", Self::init_path(participant, hash)))
+    pub fn init(recording: RecordingId, track: TrackName, hash: InitHash) -> Self {
+        Self(format!("{recording}/{}", Self::init_path(track, hash)))
     }
 
     /// An artefact.
@@ -57,14 +57,14 @@ impl ObjectName {
         Self(format!("{recording}/manifest.sig"))
     }
 
-    /// `<participant>/<sequence>.seg`, as in a store and in a bundle.
-    pub(crate) fn segment_path(participant: ParticipantId, sequence: u32) -> String {
-        format!("{participant}/{sequence:08}.seg")
+    /// `<track>/<sequence>.seg`, as in a store and in a bundle.
+    pub(crate) fn segment_path(track: TrackName, sequence: u32) -> String {
+        format!("{track}/{sequence:08}.seg")
     }
 
-    /// `<participant>/<hash>.init`, as in a store and in a bundle.
-    pub(crate) fn init_path(participant: ParticipantId, hash: InitHash) -> String {
-        format!("{participant}/{hash}.init")
+    /// `<track>/<hash>.init`, as in a store and in a bundle.
+    pub(crate) fn init_path(track: TrackName, hash: InitHash) -> String {
+        format!("{track}/{hash}.init")
     }
 
     /// `artifacts/<name>.sealed`, as in a store and in a bundle.
@@ -282,10 +282,12 @@ fn sync_dir(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use vbranch_domain::ParticipantId;
+
     use super::*;
 
     fn name() -> ObjectName {
-        ObjectName::segment(RecordingId::random(), ParticipantId::random(), 3)
+        ObjectName::segment(RecordingId::random(), TrackName::camera(ParticipantId::random()), 3)
     }
 
     #[test]

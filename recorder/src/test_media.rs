@@ -1,5 +1,5 @@
 //! Real media for tests: a camera that films a counter and a microphone that hears a tone, encoded
-//! with OpenH264 and Opus, as a tap would hear them from a browser.
+//! with OpenH264 and Opus, as a tap would hear them from a browser. VP8 comes from a clip.
 
 use std::{ops::Range, time::Duration};
 
@@ -32,6 +32,10 @@ pub(crate) struct Script {
     pub microphone: bool,
     /// When the camera films.
     pub camera: Range<f64>,
+    /// From when on the camera's picture is coded as VP8.
+    pub vp8_from: f64,
+    /// When a screen is shared, coded as VP8.
+    pub screen: Range<f64>,
     /// When the camera is off in between.
     pub camera_off: Vec<Range<f64>>,
     /// The page is reloaded: gone at the start, back at the end.
@@ -64,6 +68,8 @@ impl Script {
             sizes: vec![(0.0, 160, 120)],
             microphone: true,
             camera: 0.0..f64::MAX,
+            vp8_from: f64::MAX,
+            screen: f64::MAX..f64::MAX,
             camera_off: Vec::new(),
             reloads: Vec::new(),
             losses: Vec::new(),
@@ -157,6 +163,7 @@ impl LegFilm<'_> {
             self.sound(items);
         }
         self.picture(items);
+        self.screen(items);
         // Just after what is still on its way.
         let at = items.iter().map(|(at, _)| *at).max().unwrap().max(self.script.at(self.time.end));
         items.push((at, TapItem::LegEnded { participant, leg, at }));
@@ -189,6 +196,7 @@ impl LegFilm<'_> {
         let mut stream = self.stream(MediaKind::Video, 0.030);
         let pictures = ((self.time.end - self.time.start) * f64::from(self.script.fps)) as u64;
         let mut need_key = true;
+        let mut clip = Vp8Clip::open();
         for n in 0..pictures {
             let t = self.time.start + n as f64 / f64::from(self.script.fps);
             if !self.script.films(t) {
@@ -198,22 +206,37 @@ impl LegFilm<'_> {
                 size = self.script.size(t);
                 need_key = true;
             }
-            if need_key {
-                encoder.force_intra_frame();
-            }
-            let bits = encoder.encode(&draw(n, size)).unwrap();
-            let mut nals = Vec::new();
-            for layer in (0..bits.num_layers()).filter_map(|i| bits.layer(i)) {
-                for nal in (0..layer.nal_count()).filter_map(|i| layer.nal_unit(i)) {
-                    let code = nal.iter().position(|b| *b == 1).unwrap() + 1;
-                    nals.push(Bytes::copy_from_slice(&nal[code..]));
+            let (payload, keyframe) = if t >= self.script.vp8_from {
+                clip.next(need_key)
+            } else {
+                if need_key {
+                    encoder.force_intra_frame();
                 }
-            }
-            let keyframe = nals.iter().any(|nal| nal[0] & 0x1f == 5);
-            self.send(&mut stream, t, keyframe, Payload::H264(nals), items);
+                access_unit(&mut encoder, &draw(n, size))
+            };
+            self.send(&mut stream, t, keyframe, payload, items);
             // The server asks for a key frame when packets are lost.
             need_key = stream.losing;
             if n % u64::from(self.script.fps) == 7 {
+                self.report(&stream, t, items);
+            }
+        }
+    }
+
+    fn screen(&mut self, items: &mut Vec<(Mono, TapItem)>) {
+        let mut stream = self.stream(MediaKind::Screen, 0.040);
+        let mut clip = Vp8Clip::open();
+        let pictures = ((self.time.end - self.time.start) * 5.0) as u64;
+        let mut need_key = true;
+        for n in 0..pictures {
+            let t = self.time.start + n as f64 / 5.0;
+            if !self.script.screen.contains(&t) {
+                continue;
+            }
+            let (payload, keyframe) = clip.next(need_key);
+            self.send(&mut stream, t, keyframe, payload, items);
+            need_key = stream.losing;
+            if n % 5 == 2 {
                 self.report(&stream, t, items);
             }
         }
@@ -276,6 +299,53 @@ impl LegFilm<'_> {
     fn arrival(&mut self, sent: f64) -> Mono {
         let jitter = self.dice.below(self.script.jitter_ms * 1000 + 1);
         self.script.at(sent) + Duration::from_millis(20) + Duration::from_micros(jitter)
+    }
+}
+
+fn access_unit(encoder: &mut Encoder, picture: &YUVBuffer) -> (Payload, bool) {
+    let bits = encoder.encode(picture).unwrap();
+    let mut nals = Vec::new();
+    for layer in (0..bits.num_layers()).filter_map(|i| bits.layer(i)) {
+        for nal in (0..layer.nal_count()).filter_map(|i| layer.nal_unit(i)) {
+            let code = nal.iter().position(|b| *b == 1).unwrap() + 1;
+            nals.push(Bytes::copy_from_slice(&nal[code..]));
+        }
+    }
+    let keyframe = nals.iter().any(|nal| nal[0] & 0x1f == 5);
+    (Payload::H264(nals), keyframe)
+}
+
+/// Three seconds of 160x120 that libvpx made, played over and over:
+/// `ffmpeg -f lavfi -i testsrc=size=160x120:rate=15:duration=3 -c:v libvpx -b:v 50k -g 15
+/// -keyint_min 15 -deadline realtime -auto-alt-ref 0 -lag-in-frames 0 testsrc-vp8.ivf`
+struct Vp8Clip {
+    frames: Vec<Bytes>,
+    next: usize,
+}
+
+impl Vp8Clip {
+    fn open() -> Self {
+        // IVF: a file header of 32 bytes, then frames behind their size and 8 bytes of time.
+        let mut rest = &include_bytes!("../testdata/testsrc-vp8.ivf")[32..];
+        let mut frames = Vec::new();
+        while let Some((size, tail)) = rest.split_first_chunk::<4>() {
+            let (frame, tail) = tail[8..].split_at(u32::from_le_bytes(*size) as usize);
+            frames.push(Bytes::from_static(frame));
+            rest = tail;
+        }
+        Self { frames, next: 0 }
+    }
+
+    /// The next frame, or the next key frame.
+    fn next(&mut self, key: bool) -> (Payload, bool) {
+        loop {
+            let frame = self.frames[self.next % self.frames.len()].clone();
+            self.next += 1;
+            let is_key = frame[0] & 1 == 0;
+            if is_key || !key {
+                return (Payload::Vp8(frame), is_key);
+            }
+        }
     }
 }
 

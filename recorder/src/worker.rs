@@ -17,7 +17,7 @@ use std::{
 };
 
 use vbranch_domain::{
-    Mono, ParticipantId, RecordingId, Tap,
+    Mono, RecordingId, Tap,
     recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, StoreId},
     timeline::TimelineEvent,
 };
@@ -441,11 +441,10 @@ fn hand_over(
     now: Mono,
 ) {
     let Outgoing { name, bytes, segment } = outgoing;
-    if let Some((participant, sequence)) = segment
+    if let Some((track, sequence)) = segment
         && !replicator.has_room(bytes.len())
     {
-        let lost: (ParticipantId, u32) = (participant, sequence);
-        open.lose(lost.0, lost.1);
+        open.lose(track, sequence);
         return;
     }
     if let Some(first) = first.as_mut().filter(|first| !first.has_segment) {

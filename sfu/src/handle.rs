@@ -11,23 +11,25 @@ use std::{
 };
 
 use mio::Waker;
-use rtc::{
-    crypto::{RTCCrypto, SignatureScheme, default_provider},
-    peer_connection::certificate::{CertificateParams, RTCCertificate},
-};
+use ring::rand::SystemRandom;
+use rtc::crypto::default_provider;
 use tokio::sync::oneshot;
-use vbranch_domain::{CallId, Clock, ParticipantId, SystemClock, Tap};
+use vbranch_domain::{
+    CallId, Clock, MediaKind, ParticipantId, Quality, Seat, Slot, SystemClock, Tap, TrackId,
+};
 
 use crate::{
+    bwe::{Bitrate, BweConfig},
     config::SfuConfig,
-    negotiate,
+    io::UdpPort,
     peer::PeerSetup,
+    sdp,
     shard::Shard,
-    socket::Socket,
     tap::{
         Worker,
         feed::{Input, TapFeed},
     },
+    transport::dtls::DtlsIdentity,
 };
 
 /// Commands waiting for a shard. Full means the shard has stopped answering: the caller gets
@@ -35,7 +37,7 @@ use crate::{
 const COMMANDS: usize = 1024;
 
 /// What the media plane tells the branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SfuEvent {
     /// A participant's connection is up.
     Connected {
@@ -51,6 +53,31 @@ pub enum SfuEvent {
         /// Who.
         participant: ParticipantId,
     },
+    /// What a participant's receiving slots show has changed.
+    Slots {
+        /// In which call.
+        call: CallId,
+        /// Whose slots.
+        participant: ParticipantId,
+        /// All of them, in the order of the media sections.
+        slots: Vec<Slot>,
+    },
+    /// Somebody else is speaking now; `None` where the last speaker is gone.
+    ActiveSpeaker {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: Option<ParticipantId>,
+    },
+    /// A participant's connection has become better or worse.
+    Quality {
+        /// In which call.
+        call: CallId,
+        /// Whose connection.
+        participant: ParticipantId,
+        /// How good it is.
+        quality: Quality,
+    },
 }
 
 /// Why a peer could not join.
@@ -59,7 +86,7 @@ pub enum JoinError {
     /// The offer is not SDP that we can read.
     #[error("the offer could not be read: {0}")]
     BadSdp(String),
-    /// The offer lacks H.264 constrained baseline or Opus.
+    /// The offer lacks Opus, or both H.264 constrained baseline and VP8.
     #[error("no common codec: {0}")]
     CodecNotAgreed(String),
     /// The call is full, or the media plane is stopping.
@@ -83,13 +110,24 @@ pub enum StartError {
     Setup(String),
 }
 
+/// What a join is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The SDP answer.
+    pub sdp: String,
+    /// It was an ICE restart (RFC 8445 section 9): the connection that is there goes on, and no
+    /// [`SfuEvent::Connected`] will tell of it.
+    pub restarted: bool,
+}
+
 /// A command to a shard.
 pub(crate) enum Command {
     Join {
         call: CallId,
         participant: ParticipantId,
+        seat: Seat,
         offer: String,
-        reply: oneshot::Sender<Result<String, JoinError>>,
+        reply: oneshot::Sender<Result<Answer, JoinError>>,
     },
     Leave {
         call: CallId,
@@ -109,7 +147,23 @@ pub(crate) enum Command {
     },
     RequestKeyframe {
         call: CallId,
+        track: TrackId,
+    },
+    SetSeat {
+        call: CallId,
         participant: ParticipantId,
+        seat: Seat,
+    },
+    Mute {
+        call: CallId,
+        participant: ParticipantId,
+        kind: MediaKind,
+        muted: bool,
+    },
+    CpuLimited {
+        call: CallId,
+        participant: ParticipantId,
+        limited: bool,
     },
     Stop,
 }
@@ -146,7 +200,9 @@ pub struct SfuHandle {
 
 impl SfuHandle {
     /// Joins a participant to a call, making the call where it is new. Takes an SDP offer and
-    /// gives the answer (RFC 8829). A second join of the same participant replaces the first.
+    /// gives the answer (RFC 8829). A second join of the same participant replaces the first, unless
+    /// its offer is of the same connection with new ICE credentials: then only its way is made
+    /// anew (RFC 8445 section 9).
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -154,10 +210,11 @@ impl SfuHandle {
         &self,
         call: CallId,
         participant: ParticipantId,
+        seat: Seat,
         offer: String,
-    ) -> Result<String, JoinError> {
+    ) -> Result<Answer, JoinError> {
         let (reply, answer) = oneshot::channel();
-        self.shard(call)?.send(Command::Join { call, participant, offer, reply })?;
+        self.shard(call)?.send(Command::Join { call, participant, seat, offer, reply })?;
         answer.await.map_err(|_| JoinError::Unavailable)?
     }
 
@@ -166,7 +223,7 @@ impl SfuHandle {
     /// # Errors
     /// As for [`Self::join`].
     pub fn check_offer(&self, offer: &str) -> Result<(), JoinError> {
-        negotiate::check_offer(offer)
+        sdp::check_offer(offer)
     }
 
     /// Drops a participant's connection.
@@ -198,9 +255,27 @@ impl SfuHandle {
         self.tell(call, Command::Detach { call, name });
     }
 
-    /// Asks a participant's browser for a key frame, at most as often as the call's limit allows.
-    pub fn request_keyframe(&self, call: CallId, participant: ParticipantId) {
-        self.tell(call, Command::RequestKeyframe { call, participant });
+    /// Asks a participant's client for a key frame, at most as often as the stream's limit allows.
+    pub fn request_keyframe(&self, call: CallId, track: TrackId) {
+        self.tell(call, Command::RequestKeyframe { call, track });
+    }
+
+    /// Puts a participant into another seat: who sees and hears whom changes at once, nobody's
+    /// connection is negotiated anew.
+    pub fn set_seat(&self, call: CallId, participant: ParticipantId, seat: Seat) {
+        self.tell(call, Command::SetSeat { call, participant, seat });
+    }
+
+    /// Mutes by policy: what the participant sends of this kind reaches nobody but the taps,
+    /// whatever its client does, until it is unmuted.
+    pub fn mute(&self, call: CallId, participant: ParticipantId, kind: MediaKind, muted: bool) {
+        self.tell(call, Command::Mute { call, participant, kind, muted });
+    }
+
+    /// The participant's client says that its own machine limits what it sends (or no longer):
+    /// for the quality score.
+    pub fn set_cpu_limited(&self, call: CallId, participant: ParticipantId, limited: bool) {
+        self.tell(call, Command::CpuLimited { call, participant, limited });
     }
 
     fn tell(&self, call: CallId, command: Command) {
@@ -234,20 +309,27 @@ impl Sfu {
         clock: SystemClock,
         events: EventSink,
     ) -> Result<Self, StartError> {
-        let crypto = default_provider().map_err(|e| StartError::Setup(e.to_string()))?;
-        let certificate = make_certificate(crypto.crypto())?;
+        let setup = |e: &dyn std::fmt::Display| StartError::Setup(e.to_string());
+        let crypto = default_provider().map_err(|e| setup(&e))?;
+        let identity = DtlsIdentity::generate(&crypto).map_err(|e| setup(&e))?;
         // All ports first: a taken one must stop the start, not one shard.
         let sockets = (0..config.shards.max(1))
             .map(|n| bind(config, n))
-            .collect::<Result<Vec<Socket>, StartError>>()?;
-        let ports = sockets.iter().map(Socket::local_addr).collect();
+            .collect::<Result<Vec<UdpPort>, StartError>>()?;
+        let ports = sockets.iter().map(UdpPort::local_addr).collect();
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for (n, socket) in sockets.into_iter().enumerate() {
             let port = socket.local_addr().port();
             let setup = PeerSetup {
-                certificate: certificate.clone(),
+                identity: identity.clone(),
                 crypto: crypto.clone(),
                 candidates: config.advertise.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
+                bandwidth: BweConfig {
+                    start: Bitrate::from_bps(config.start_bitrate),
+                    max: Bitrate::from_bps(config.max_bitrate),
+                    ..BweConfig::default()
+                },
+                random: SystemRandom::new(),
             };
             let (handle, handles) = start_shard(n, socket, setup, clock, events.clone())?;
             shards.push(handle);
@@ -292,7 +374,7 @@ fn or_abort(f: Box<dyn FnOnce() + Send>) {
     }
 }
 
-fn bind(config: &SfuConfig, shard: u16) -> Result<Socket, StartError> {
+fn bind(config: &SfuConfig, shard: u16) -> Result<UdpPort, StartError> {
     let mut address = config.listen;
     if address.port() != 0 {
         let port = address.port().checked_add(shard).ok_or_else(|| {
@@ -300,21 +382,12 @@ fn bind(config: &SfuConfig, shard: u16) -> Result<Socket, StartError> {
         })?;
         address.set_port(port);
     }
-    Socket::bind(address).map_err(|source| StartError::Bind { address, source })
-}
-
-/// One self-signed certificate for the life of the process: its fingerprint is in every answer,
-/// so a chain of trust adds nothing (RFC 8827 section 6.5).
-fn make_certificate(crypto: &dyn RTCCrypto) -> Result<RTCCertificate, StartError> {
-    let setup = |e: &dyn std::fmt::Display| StartError::Setup(e.to_string());
-    let params = CertificateParams::new(vec!["vbranch".to_owned()]).map_err(|e| setup(&e))?;
-    RTCCertificate::generate(crypto, SignatureScheme::EcdsaP256Sha256, params)
-        .map_err(|e| setup(&e))
+    UdpPort::bind(address).map_err(|source| StartError::Bind { address, source })
 }
 
 fn start_shard(
     n: usize,
-    socket: Socket,
+    socket: UdpPort,
     setup: PeerSetup,
     clock: SystemClock,
     events: EventSink,
@@ -328,9 +401,9 @@ fn start_shard(
     let worker = Worker::new(
         clock,
         Box::new(move |request| {
-            let (call, participant) = (request.call, request.participant);
+            let (call, track) = (request.call, request.track);
             // Refused when the shard is overloaded; the next loss asks again.
-            let _ = back.send(Command::RequestKeyframe { call, participant });
+            let _ = back.send(Command::RequestKeyframe { call, track });
         }),
     );
     let spawn = |name: String, f: Box<dyn FnOnce() + Send>| {

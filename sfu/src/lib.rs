@@ -11,17 +11,22 @@
 //!
 //! The crate knows nothing of people, money or SQL.
 
+mod bwe;
 mod call;
+mod codec;
 mod config;
-mod deliver_rtcp;
-mod demux;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
-mod negotiate;
+mod io;
 mod peer;
-mod rewrite;
+mod rtp;
+mod sdp;
 mod shard;
-mod socket;
+pub mod srtp;
+mod stream;
 mod tap;
+mod transport;
 
 pub use config::SfuConfig;
-pub use handle::{JoinError, Sfu, SfuEvent, SfuHandle, StartError};
+pub use handle::{Answer, JoinError, Sfu, SfuEvent, SfuHandle, StartError};

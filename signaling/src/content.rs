@@ -102,6 +102,9 @@ pub enum Party {
 }
 
 impl Party {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Customer, Self::Staff];
+
     /// The word used in manifests and events.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

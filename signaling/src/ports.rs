@@ -4,14 +4,24 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use vbranch_domain::{
-    CallId, Mono, ParticipantId, RecordingId, UserId,
+    CallId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UserId,
     kyc::KycEvent,
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayView, StoreId,
+        ReplayView, StoreId, TrackName,
     },
     timeline::TimelineEvent,
 };
+
+/// What the media plane answers to an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaAnswer {
+    /// The SDP answer.
+    pub sdp: String,
+    /// The participant's connection only changes its network path and goes on: nothing was lost,
+    /// and no [`PortEvent::Connected`] follows.
+    pub restarted: bool,
+}
 
 /// Calls and their peers.
 #[async_trait]
@@ -20,14 +30,29 @@ pub trait MediaPlane: Send + Sync {
     /// work is refused before anything is begun for it.
     fn check_offer(&self, offer: &str) -> Result<(), MediaError>;
 
-    /// Joins `participant` to `call` (making the call if it is new): takes the SDP offer, gives
-    /// the answer. A participant that joins again replaces its former connection.
+    /// Joins `participant` to `call` (making the call if it is new), sitting in `seat`: takes the
+    /// SDP offer, gives the answer. A participant that joins again replaces its former connection,
+    /// unless the offer is that connection's own and restarts its ICE.
     async fn join(
         &self,
         call: CallId,
         participant: ParticipantId,
+        seat: Seat,
         offer: String,
-    ) -> Result<String, MediaError>;
+    ) -> Result<MediaAnswer, MediaError>;
+
+    /// Seats the participant elsewhere: others see and hear it, and it them, accordingly from now
+    /// on. Nothing is negotiated anew.
+    async fn set_seat(&self, call: CallId, participant: ParticipantId, seat: Seat);
+
+    /// Whether what the participant sends of `kind` reaches nobody, whatever its client does. It
+    /// is recorded all the same. Counts for the participant's later connections too; one who has
+    /// never joined is not muted by it.
+    async fn mute(&self, call: CallId, participant: ParticipantId, kind: MediaKind, muted: bool);
+
+    /// The participant's client says whether its own machine limits what it sends; for
+    /// [`PortEvent::Quality`].
+    async fn cpu_limited(&self, call: CallId, participant: ParticipantId, limited: bool);
 
     /// Drops the participant's connection.
     async fn leave(&self, call: CallId, participant: ParticipantId);
@@ -80,20 +105,20 @@ pub trait RecorderPort: Send + Sync {
     async fn playlist(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
     ) -> Result<String, RecorderError>;
     /// The n-th init section, decrypted.
     async fn init_section(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError>;
     /// The n-th segment, decrypted.
     async fn segment(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError>;
     /// Puts a replay on the evidence log; durable when this returns.
@@ -146,6 +171,31 @@ pub enum PortEvent {
         call: CallId,
         /// Who.
         participant: ParticipantId,
+    },
+    /// A participant's receiving slots show something else now.
+    Slots {
+        /// In which call.
+        call: CallId,
+        /// Whose slots.
+        participant: ParticipantId,
+        /// All of them.
+        slots: Vec<Slot>,
+    },
+    /// Somebody else is speaking.
+    ActiveSpeaker {
+        /// In which call.
+        call: CallId,
+        /// Who, of those whom everybody hears; `None` when that one has gone.
+        participant: Option<ParticipantId>,
+    },
+    /// A participant's connection has become better or worse.
+    Quality {
+        /// In which call.
+        call: CallId,
+        /// Whose.
+        participant: ParticipantId,
+        /// How good it is now.
+        quality: Quality,
     },
     /// From the recorder.
     Recorder(RecorderEvent),

@@ -169,17 +169,20 @@ impl Signaling {
 }
 
 /// A session can end without its page asking anything again: signed out in another window, too
-/// old, taken away. Its media would go on without it, so staff in calls are looked at as they are.
+/// old, taken away. Its media would go on without it, so who is in a call is looked at as they are.
 async fn cut_off_signed_out(app: Weak<App>) {
     let mut tick = interval(SESSION_LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
-        let owners: Vec<UserId> =
-            app.branch.queue().borrow().iter().filter_map(|r| r.owner).collect();
-        for staff in owners.into_iter().filter(|staff| !app.sessions.signed_in(*staff)) {
-            if app.branch.dismiss(staff).await.is_err() {
+        let in_calls: Vec<UserId> = {
+            let rows = app.branch.queue();
+            let rows = rows.borrow();
+            rows.iter().flat_map(|r| r.owner.iter().chain(&r.supervisors).copied()).collect()
+        };
+        for who in in_calls.into_iter().filter(|who| !app.sessions.signed_in(*who)) {
+            if app.branch.dismiss(who).await.is_err() {
                 return;
             }
         }

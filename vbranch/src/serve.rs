@@ -98,9 +98,8 @@ async fn start(config: &Config, demo: bool) -> anyhow::Result<(Running, Probes)>
 
 fn sfu_config(config: &Config) -> SfuConfig {
     SfuConfig {
-        listen: config.media.listen,
-        advertise: config.media.advertise.clone(),
         shards: config.media.shards,
+        ..SfuConfig::new(config.media.listen, config.media.advertise.clone())
     }
 }
 

@@ -7,13 +7,14 @@ import type { Duplex } from "node:stream";
 import type { Plugin } from "vite";
 import { WebSocketServer, type WebSocket } from "ws";
 
-import type { ClientMessage, ServerMessage } from "../packages/sdk/src/protocol";
+import type { ClientMessage, ServerMessage, SupervisionMode } from "../packages/sdk/src/protocol";
 import * as views from "./views";
 
 type Answer = { status: number; body: unknown };
 type Asked = { method: string; path: string; token: string; body: Record<string, unknown> };
 
 let signedIn: string | null = null;
+let mode: SupervisionMode = "silent";
 let opened = { done: 1, open: true };
 
 export function fixture(): Plugin {
@@ -36,14 +37,26 @@ function serve(socket: WebSocket): void {
   socket.on("message", (data) => {
     const message = JSON.parse((data as Buffer).toString()) as ClientMessage;
     if (message.type === "ping") send({ type: "pong" });
-    else if (message.type === "watch") send({ type: "staff_visit", visit: current(message.visit) });
-    else if (message.token === undefined) send({ type: "queue", visits: views.queue(Date.now()) });
+    else if (message.type === "cpu_limited") return;
+    else if (message.type === "watch") send(watched(message.visit));
+    else if (message.token === undefined) send({ type: "queue", visits: queue() });
     else {
       const visit = views.customers[message.token];
       if (visit) send({ type: "customer_visit", visit });
       else send({ type: "error", code: "link_unknown", detail: "" });
     }
   });
+}
+
+function watched(visit: string): ServerMessage {
+  return signedIn === "supervisor"
+    ? { type: "supervised_visit", visit: views.supervised(visit, mode) }
+    : { type: "staff_visit", visit: current(visit) };
+}
+
+function queue() {
+  const now = Date.now();
+  return signedIn === "supervisor" ? views.calls(now) : views.queue(now);
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -107,7 +120,7 @@ function customer({ path, token, body }: Asked): Answer {
 }
 
 function staff({ method, path, body }: Asked): Answer {
-  if (path === "/visits" && method === "GET") return ok({ visits: views.queue(Date.now()) });
+  if (path === "/visits" && method === "GET") return ok({ visits: queue() });
   if (path === "/visits") {
     const url = "/v/dGhpc19pc19hX2ZpeHR1cmVfdG9rZW5fb2ZfMzJfYnl0ZXM";
     return ok({ visit: "x", token: "x", url, expires: Date.now() + 86_400_000 });
@@ -115,6 +128,7 @@ function staff({ method, path, body }: Asked): Answer {
   const visit = path.split("/")[2] ?? "";
   if (path.endsWith("/media")) return problem(503, "unavailable");
   // The third customer of the queue is further along: a document is to be shown.
+  if (path.endsWith("/supervision")) return supervision(method, visit, body);
   if (path.endsWith("/accept")) opened = { done: visit.endsWith("3") ? 3 : 1, open: true };
   if (path.endsWith("/open")) opened = { ...opened, open: true };
   if (path.endsWith("/complete")) opened = { done: opened.done + 1, open: false };
@@ -122,6 +136,11 @@ function staff({ method, path, body }: Asked): Answer {
     return ok({ ...current(visit), state: "closed", outcome: body.outcome });
   }
   return ok(current(visit));
+}
+
+function supervision(method: string, visit: string, body: Record<string, unknown>): Answer {
+  if (method === "POST") mode = body.mode as SupervisionMode;
+  return method === "DELETE" ? ok({}) : ok(views.supervised(visit, mode));
 }
 
 function current(visit: string) {

@@ -116,7 +116,10 @@ for (const state of ["start", "blink", "left", "right", "failed"]) {
 await shot("05-check-left-en", "/v/check-left", { locales: ["en-US"] });
 await shot("06-waiting-3", "/v/waiting-3", both);
 await shot("06-waiting-0", "/v/waiting-0");
-for (const step of ["start", "identity", "disclosure", "question", "document"]) {
+for (const step of [
+  ...["start", "identity", "disclosure", "question", "document"],
+  ...["many", "screen", "slow"],
+]) {
   await shot(`07-call-${step}`, `/v/call-${step}`, call);
 }
 await shot("07-call-disclosure-en", "/v/call-disclosure", { ...call, locales: ["en-US"] });
@@ -200,6 +203,20 @@ await shot("12-closed", "/staff", {
     await page.getByTestId("close-outcome-declined").click();
   },
 });
+await fetch(`${BASE}/api/v1/session`, { method: "DELETE" });
+await shot("16-supervisor-sign-in", "/supervisor");
+await shot("16-calls", "/supervisor", { ...both, act: signIn("supervisor") });
+for (const mode of ["silent", "whispering", "barged_in"]) {
+  await shot(`16-attend-${mode}`, "/supervisor", {
+    ...(mode === "silent" ? both : {}),
+    wait: 2500,
+    act: async (page) => {
+      await signIn("supervisor")(page);
+      await page.getByTestId("attend").first().click();
+      await page.getByTestId(`mode-${mode}`).click();
+    },
+  });
+}
 await fetch(`${BASE}/api/v1/session`, { method: "DELETE" });
 await shot("13-audit-sign-in", "/audit");
 await shot("14-recordings", "/audit", { ...both, act: signIn("auditor") });

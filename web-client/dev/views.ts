@@ -3,12 +3,16 @@ import { readFileSync } from "node:fs";
 
 import type {
   AuditEntry,
+  CallView,
   CustomerView,
   Info,
   QueueEntry,
   RecordingRow,
   Replay,
+  Slot,
   StaffView,
+  SupervisionMode,
+  SupervisorView,
   Step,
   StepKind,
   Text,
@@ -46,6 +50,14 @@ export const users: Record<string, User> = {
     staff_no: "100286",
     role: "staff",
   },
+  supervisor: {
+    id: "5b0c6d5c-0000-4000-8000-000000000003",
+    username: "supervisor",
+    display_name: "王芳",
+    title: "运营主管",
+    staff_no: "100011",
+    role: "supervisor",
+  },
   auditor: {
     id: "5b0c6d5c-0000-4000-8000-000000000002",
     username: "auditor",
@@ -78,6 +90,53 @@ const OUTCOME = {
   signature: "signed",
 } as const;
 
+const SEATS = {
+  c: "customer",
+  s: "staff",
+  t: "third_party",
+  b: "supervisor_barged_in",
+  w: "supervisor_whispering",
+  o: "supervisor_silent",
+} as const;
+
+/**
+ * A call as seen by `me`, with those named in `who`. The echo of dev/echo.js answers every media
+ * section: sections 0, 3 and 5 carry sound, 1, 4 and 6 a picture.
+ */
+function callOf(me: keyof typeof SEATS, who: string, more: Partial<CallView> = {}): CallView {
+  const people = Array.from(who) as (keyof typeof SEATS)[];
+  const heard = people.filter((each) => each !== me && each !== "o");
+  const shared = (more.slots ?? []).length > 0;
+  const voices = ["0", "3", "5"].map((mid, at) => slot(mid, "audio", heard[at] ?? null));
+  const pictures = (shared ? ["1", "4"] : ["1", "4", "6"]).map((mid, at) =>
+    slot(mid, "video", heard.filter((each) => each !== "w")[at] ?? null),
+  );
+  return {
+    me,
+    participants: people.map((each, at) => ({
+      participant: each,
+      seat: SEATS[each],
+      connected: true,
+      muted: [],
+      quality: QUALITIES[at] ?? null,
+    })),
+    speaker: heard[0] ?? null,
+    ...more,
+    slots: [...voices, ...pictures, ...(more.slots ?? [])],
+  };
+}
+
+const QUALITIES = [
+  { score: 5, cause: null },
+  { score: 4, cause: null },
+  { score: 2, cause: "loss" },
+  { score: 3, cause: "cpu" },
+] as const;
+
+function slot(mid: string, kind: Slot["kind"], from: string | null): Slot {
+  return { mid, kind, from };
+}
+
 const fresh: CustomerView = {
   visit: "11111111-1111-4111-8111-111111111111",
   number: "A-0042",
@@ -92,6 +151,7 @@ const fresh: CustomerView = {
     face: null,
   },
   media: { connected: false, peer_connected: false, connection: 0 },
+  call: callOf("c", "c"),
   liveness: null,
   queue: null,
   staff: null,
@@ -128,6 +188,7 @@ function inCall(change: Partial<CustomerView>): CustomerView {
     state: "in_call",
     media: on,
     staff,
+    call: callOf("c", "cs"),
     recording: "on",
     steps: steps(0, false),
     ...change,
@@ -168,6 +229,18 @@ export const customers: Record<string, CustomerView> = {
   "call-question": inCall({ steps: steps(2, true) }),
   "call-document": inCall({ steps: steps(3, true) }),
   "call-signature": inCall({ steps: steps(4, true) }),
+  "call-many": inCall({ steps: steps(1, true), call: callOf("c", "cstb") }),
+  "call-screen": inCall({
+    call: callOf("c", "cst", { slots: [slot("6", "screen", "s")] }),
+  }),
+  "call-slow": inCall({
+    call: {
+      ...callOf("c", "cs"),
+      participants: callOf("c", "cs").participants.map((each) =>
+        each.participant === "c" ? { ...each, quality: { score: 1, cause: "bitrate" } } : each,
+      ),
+    },
+  }),
   "closed-completed": closed("completed", 5),
   "closed-declined": closed("declined", 2),
   "closed-interrupted": closed("interrupted", 1),
@@ -183,6 +256,7 @@ export function queue(now: number): QueueEntry[] {
     position: n,
     liveness,
     mine: false,
+    staff: null,
   });
   return [entry(1, "passed"), entry(2, "declined"), entry(3, "referred")];
 }
@@ -207,11 +281,35 @@ export function staffView(visit: string, done: number, open: boolean): StaffView
       },
     },
     media: on,
+    call: callOf("s", "scw"),
     recording: { state: "on", stores: { a: "ok", b: "degraded" } },
     steps: steps(done, open),
     alarms: [{ code: "store_b", at: Date.now() - 20_000 }],
     outcome: null,
     started: Date.now() - 84_000,
+  };
+}
+
+/** Running calls, as a supervisor is shown them. */
+export function calls(now: number): QueueEntry[] {
+  return queue(now)
+    .slice(0, 2)
+    .map((entry, at) => ({
+      ...entry,
+      state: "in_call",
+      position: null,
+      staff: at === 0 ? staff : { ...staff, display_name: "赵敏", staff_no: "100291" },
+    }));
+}
+
+export function supervised(visit: string, mode: SupervisionMode): SupervisorView {
+  const me = { silent: "o", whispering: "w", barged_in: "b" } as const;
+  return {
+    mode,
+    media: on,
+    call: callOf(me[mode], `cst${me[mode]}`),
+    staff,
+    visit: { ...staffView(visit, 2, true), alarms: [] },
   };
 }
 
@@ -250,8 +348,22 @@ export function replay(row: RecordingRow): Replay {
     view: {
       summary: row,
       tracks: [
-        { participant: "c1", role: "customer", start_ms: 0, duration_ms: 12_000 },
-        { participant: "s1", role: "staff", start_ms: 1500, duration_ms: 10_000 },
+        {
+          name: "c1",
+          participant: "c1",
+          source: "camera",
+          role: "customer",
+          start_ms: 0,
+          duration_ms: 12_000,
+        },
+        {
+          name: "s1",
+          participant: "s1",
+          source: "camera",
+          role: "staff",
+          start_ms: 1500,
+          duration_ms: 10_000,
+        },
       ],
       timeline: [
         at(0, "consent", { subject: "recording", text_version: "2026-11", granted: true }),

@@ -10,6 +10,7 @@ import { OfflineBanner } from "./ui/OfflineBanner";
 const EntryPage = lazy(() => import("./entry/EntryPage"));
 const CustomerPage = lazy(() => import("./customer/CustomerPage"));
 const StaffPage = lazy(() => import("./staff/StaffPage"));
+const SupervisorPage = lazy(() => import("./supervisor/SupervisorPage"));
 const AuditPage = lazy(() => import("./audit/AuditPage"));
 
 export function App() {
@@ -31,6 +32,8 @@ function Page({ route }: { route: Route }) {
       return <CustomerPage token={route.token} />;
     case "staff":
       return <StaffPage />;
+    case "supervisor":
+      return <SupervisorPage />;
     case "audit":
       return <AuditPage />;
     case "unknown":

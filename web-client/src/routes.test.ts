@@ -7,6 +7,7 @@ it("every address is a page", () => {
   expect(routeOf("/")).toEqual({ page: "entry" });
   expect(routeOf("/v/abc-_9")).toEqual({ page: "visit", token: "abc-_9" });
   expect(routeOf("/staff")).toEqual({ page: "staff" });
+  expect(routeOf("/supervisor")).toEqual({ page: "supervisor" });
   expect(routeOf("/audit/")).toEqual({ page: "audit" });
   for (const path of ["/v/", "/v/a/b", "/v/<x>", "/nowhere", "/staff/x"]) {
     expect(routeOf(path)).toEqual({ page: "unknown" });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracing::debug;
 use vbranch_domain::{
     EncodedFrame, Mono, Payload,
@@ -117,8 +118,14 @@ impl Check {
                 }
                 continue;
             };
+            let Payload::H264(nals) = &frame.payload else {
+                // A browser without H.264 will not find it by waiting; the customer should not
+                // have to.
+                self.liveness.refer("video_codec_unsupported");
+                return None;
+            };
             let wanted = inputs.peek().is_none() && self.pace.due(frame.arrived);
-            match self.decode_one(&frame, wanted) {
+            match self.decode_one(nals, wanted) {
                 Ok(Decoded::Picture(picture)) => {
                     self.pace.took(frame.arrived);
                     self.refused = None;
@@ -140,8 +147,7 @@ impl Check {
         newest
     }
 
-    fn decode_one(&mut self, frame: &EncodedFrame, wanted: bool) -> Result<Decoded, H264Error> {
-        let Payload::H264(nals) = &frame.payload else { return Ok(Decoded::Silent) };
+    fn decode_one(&mut self, nals: &[Bytes], wanted: bool) -> Result<Decoded, H264Error> {
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => none.insert(H264Decoder::new()?),
@@ -199,7 +205,38 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
+    use vbranch_domain::{Leg, MediaKind, ParticipantId, RtpTime, TrackId, kyc::KycOutcome};
+
     use super::*;
+
+    #[test]
+    fn a_customer_whose_browser_sends_vp8_is_referred_to_staff_at_once_and_told_why() {
+        let (tell, told) = channel();
+        let on_event = Box::new(move |event| drop(tell.send(event)));
+        let policy = LivenessPolicy::default();
+        let mut check = Check::new(policy, Vec::new(), [0; 32], Mono::ZERO, on_event);
+        let frame = EncodedFrame {
+            track: TrackId { participant: ParticipantId::random(), kind: MediaKind::Video },
+            leg: Leg(0),
+            rtp_time: RtpTime(0),
+            arrived: Mono::from_millis(1),
+            keyframe: true,
+            payload: Payload::Vp8(Bytes::from_static(&[0x10, 0, 0, 0x9d, 1, 0x2a, 2, 0, 2, 0])),
+        };
+        assert!(check.decode(vec![Input::Frame(frame)]).is_none());
+        check.tell();
+        let verdict = told.try_iter().find_map(|event| match event {
+            KycEvent::Verdict(verdict) => Some(verdict),
+            _ => None,
+        });
+        let verdict = verdict.unwrap();
+        assert_eq!(
+            (verdict.outcome, verdict.reason.as_str()),
+            (KycOutcome::Refer, "video_codec_unsupported")
+        );
+    }
 
     #[test]
     fn looks_keep_to_the_rate_whatever_the_frame_rate() {

@@ -1,5 +1,5 @@
 //! The media half of the recorder, without I/O: what a tap hears goes in, fMP4 segments of every
-//! participant on one timeline come out, with a ledger of everything that is missing.
+//! track on one timeline come out, with a ledger of everything that is missing.
 //!
 //! ```text
 //! TapItem -> clock (RTP -> server time) -> segmenter (cut, gaps) -> mux (fMP4) -> CaptureOutput
@@ -10,26 +10,30 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use vbranch_domain::{Mono, ParticipantId, TapItem};
+use vbranch_domain::{
+    Mono, ParticipantId, TapItem, TrackId,
+    recording::{TrackName, TrackSource},
+};
 
-use self::participant::Participant;
+use self::recorded::Recorded;
 use crate::segment::CaptureOutput;
 
+mod budget;
 mod clock;
 mod codec;
 pub mod hls;
 mod kinds;
 mod mux;
-mod participant;
+mod recorded;
 mod regression;
 mod sample;
 mod segmenter;
 #[cfg(test)]
 mod tests;
 
-/// Participants recorded in one call. A call has two, a supervisor makes three; frames of more are
-/// refused, because each costs memory and nothing in the branch makes so many.
-const MAX_PARTICIPANTS: usize = 16;
+/// Tracks recorded in one call, two of each of the participants a call may have. Frames of more
+/// are refused, because each costs memory.
+const MAX_TRACKS: usize = 32;
 
 /// Turns what is heard on a call into segments.
 ///
@@ -39,7 +43,7 @@ const MAX_PARTICIPANTS: usize = 16;
 #[derive(Debug)]
 pub struct Capture {
     start: Mono,
-    participants: BTreeMap<ParticipantId, Participant>,
+    tracks: BTreeMap<TrackName, Recorded>,
     refused_items: u64,
     out: VecDeque<CaptureOutput>,
 }
@@ -51,7 +55,7 @@ impl Capture {
     pub const fn new(recording_start: Mono) -> Self {
         Self {
             start: recording_start,
-            participants: BTreeMap::new(),
+            tracks: BTreeMap::new(),
             refused_items: 0,
             out: VecDeque::new(),
         }
@@ -61,35 +65,37 @@ impl Capture {
     pub fn handle(&mut self, item: TapItem) {
         match item {
             TapItem::LegStarted { participant, leg, .. } => {
-                self.with(participant, |p, _| p.start_leg(leg));
+                self.with(TrackName::camera(participant), |track, _| track.start_leg(leg));
+                self.with_screen(participant, |screen| screen.start_leg(leg));
             }
             TapItem::Frame(frame) => {
-                self.with(frame.track.participant, |p, _| p.frame(&frame));
+                self.with(name_of(frame.track), |track, _| track.frame(&frame));
             }
             TapItem::SenderReport(report) => {
-                self.with(report.track.participant, |p, out| p.report(&report, out));
+                self.with(name_of(report.track), |track, out| track.report(&report, out));
             }
             TapItem::Lost { track, leg, .. } => {
-                self.with(track.participant, |p, _| p.lost(track.kind, leg));
+                self.with(name_of(track), |recorded, _| recorded.lost(track.kind, leg));
             }
             TapItem::LegEnded { participant, leg, .. } => {
-                self.with(participant, |p, _| p.end_leg(leg));
+                self.with(TrackName::camera(participant), |track, _| track.end_leg(leg));
+                self.with_screen(participant, |screen| screen.end_leg(leg));
             }
             TapItem::Overflow { .. } => {
-                self.participants.values_mut().for_each(Participant::overflowed);
+                self.tracks.values_mut().for_each(Recorded::overflowed);
             }
         }
     }
 
     /// Lets go of media that have waited long enough for company.
     pub fn handle_timeout(&mut self, now: Mono) {
-        self.each(|participant| participant.handle_timeout(now));
+        self.each(|track| track.handle_timeout(now));
     }
 
     /// When [`Self::handle_timeout`] has something to do; `None` while nothing is held back.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.participants.values().filter_map(Participant::poll_timeout).min()
+        self.tracks.values().filter_map(Recorded::poll_timeout).min()
     }
 
     /// The next output, in the order in which they have to be stored.
@@ -100,33 +106,45 @@ impl Capture {
     /// The recording ends: everything held back comes out. What is handed in after that starts
     /// new connections, so hand in nothing.
     pub fn finish(&mut self, now: Mono) {
-        self.each(|participant| participant.finish(now));
+        self.each(|track| track.finish(now));
         if self.refused_items > 0 {
-            tracing::warn!(items = self.refused_items, "media of too many participants refused");
+            tracing::warn!(items = self.refused_items, "media of too many tracks refused");
         }
     }
 
-    /// Runs `act` on a participant, made on first sight, and collects what that finished.
+    /// Runs `act` on a track, made on first sight, and collects what that finished.
     fn with(
         &mut self,
-        id: ParticipantId,
-        act: impl FnOnce(&mut Participant, &mut VecDeque<CaptureOutput>),
+        name: TrackName,
+        act: impl FnOnce(&mut Recorded, &mut VecDeque<CaptureOutput>),
     ) {
-        if self.participants.len() >= MAX_PARTICIPANTS && !self.participants.contains_key(&id) {
+        if self.tracks.len() >= MAX_TRACKS && !self.tracks.contains_key(&name) {
             self.refused_items = self.refused_items.saturating_add(1);
             return;
         }
         let start = self.start;
-        let participant =
-            self.participants.entry(id).or_insert_with(|| Participant::new(id, start));
-        act(participant, &mut self.out);
-        participant.drain(&mut self.out);
+        let track = self.tracks.entry(name).or_insert_with(|| Recorded::new(name, start));
+        act(track, &mut self.out);
+        track.drain(&mut self.out);
     }
 
-    fn each(&mut self, act: impl Fn(&mut Participant)) {
-        for participant in self.participants.values_mut() {
-            act(participant);
-            participant.drain(&mut self.out);
+    /// Runs `act` on a participant's screen, if one was ever shared.
+    fn with_screen(&mut self, participant: ParticipantId, act: impl FnOnce(&mut Recorded)) {
+        let name = TrackName::screen(participant);
+        if self.tracks.contains_key(&name) {
+            self.with(name, |screen, _| act(screen));
         }
     }
+
+    fn each(&mut self, act: impl Fn(&mut Recorded)) {
+        for track in self.tracks.values_mut() {
+            act(track);
+            track.drain(&mut self.out);
+        }
+    }
+}
+
+/// The track that keeps a stream.
+const fn name_of(stream: TrackId) -> TrackName {
+    TrackName { participant: stream.participant, source: TrackSource::of(stream.kind) }
 }

@@ -3,7 +3,8 @@
 //! The picture's sample entry is `avc3`: parameter sets stay in band and may change with any key
 //! frame (WebRTC changes the picture's size whenever bandwidth does), without a new init section.
 //! ffmpeg and Chromium's Media Source Extensions both follow such changes. The first parameter
-//! sets are in the sample entry as well, for readers that want to know the size beforehand.
+//! sets are in the sample entry as well, for readers that want to know the size beforehand. VP8
+//! (`vp08`) needs no such care: each of its key frames says its size.
 
 use std::num::NonZeroU32;
 
@@ -13,6 +14,7 @@ use shiguredo_mp4::{
     bitstream::{
         h264::{H264SampleEntryConfig, LengthSize, build_avc1_box},
         opus::{ChannelCount, OpusSampleEntryConfig, build_opus_box},
+        vp8::{Vp8SampleEntryConfig, build_vp08_box},
     },
     boxes::{
         FtypBox, MfhdBox, MoofBox, MoovBox, SampleEntry, TfdtBox, TfhdBox, TrafBox, TrunBox,
@@ -23,7 +25,7 @@ use shiguredo_mp4::{
 use vbranch_domain::MediaKind;
 
 use super::{
-    codec::VideoConfig,
+    codec::{VideoCoding, VideoConfig},
     sample::{Cut, Sample, Setup},
 };
 use crate::segment::TrackCodec;
@@ -102,20 +104,33 @@ const fn track_id(kind: MediaKind) -> u32 {
 fn video_codec(config: &VideoConfig) -> TrackCodec {
     TrackCodec {
         kind: MediaKind::Video,
-        codec: format!("avc3.{}", hex::encode(config.profile)),
+        codec: match &config.coding {
+            VideoCoding::H264 { profile, .. } => format!("avc3.{}", hex::encode(profile)),
+            // Profile 0, level not defined, 8 bits: all that VP8 has.
+            VideoCoding::Vp8 => "vp08.00.00.08".to_owned(),
+        },
         width: config.width.into(),
         height: config.height.into(),
     }
 }
 
 fn video_entry(config: &VideoConfig) -> Result<SampleEntry, MuxFailure> {
-    let length_size = LengthSize::FourBytes;
-    let entry = build_avc1_box(
-        &[config.sps.to_vec()],
-        &[config.pps.to_vec()],
-        &H264SampleEntryConfig { length_size },
-    )?;
-    Ok(SampleEntry::Avc1(entry))
+    Ok(match &config.coding {
+        VideoCoding::H264 { sps, pps, .. } => SampleEntry::Avc1(build_avc1_box(
+            &[sps.to_vec()],
+            &[pps.to_vec()],
+            &H264SampleEntryConfig { length_size: LengthSize::FourBytes },
+        )?),
+        VideoCoding::Vp8 => SampleEntry::Vp08(build_vp08_box(&Vp8SampleEntryConfig {
+            // What VP8 is defined with (RFC 6386 section 9.2).
+            video_full_range_flag: false,
+            colour_primaries: Vp8SampleEntryConfig::COLOUR_PRIMARIES_BT601,
+            transfer_characteristics: Vp8SampleEntryConfig::TRANSFER_CHARACTERISTICS_BT601,
+            matrix_coefficients: Vp8SampleEntryConfig::MATRIX_COEFFICIENTS_BT601,
+            width: config.width,
+            height: config.height,
+        })),
+    })
 }
 
 /// Decoders play Opus in stereo whatever the packets hold, and each packet says what it holds.

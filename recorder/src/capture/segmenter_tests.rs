@@ -1,13 +1,15 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::codec::VideoCoding, *};
 
 fn config(profile: u8) -> Arc<VideoConfig> {
     Arc::new(VideoConfig {
-        sps: Bytes::from(vec![profile]),
-        pps: Bytes::new(),
-        profile: [profile, 0, 31],
+        coding: VideoCoding::H264 {
+            sps: Bytes::from(vec![profile]),
+            pps: Bytes::new(),
+            profile: [profile, 0, 31],
+        },
         width: 160,
         height: 120,
     })

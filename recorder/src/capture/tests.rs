@@ -20,6 +20,8 @@ use crate::{
 struct Take {
     inits: Vec<InitSegment>,
     segments: Vec<Segment>,
+    screen_inits: Vec<InitSegment>,
+    screen_segments: Vec<Segment>,
     gaps: Vec<GapEntry>,
     skews: Vec<i64>,
     reports: usize,
@@ -47,6 +49,13 @@ impl Take {
     fn collect(&mut self, capture: &mut Capture) {
         while let Some(output) = capture.poll_output() {
             match output {
+                CaptureOutput::Init(init) if !init.track.source.is_camera() => {
+                    self.screen_inits.push(init);
+                }
+                CaptureOutput::Segment(segment) if !segment.track.source.is_camera() => {
+                    assert_eq!(segment.sequence as usize, self.screen_segments.len());
+                    self.screen_segments.push(segment);
+                }
                 CaptureOutput::Init(init) => self.inits.push(init),
                 CaptureOutput::Segment(segment) => {
                     assert_eq!(segment.sequence as usize, self.segments.len());
@@ -61,21 +70,25 @@ impl Take {
         }
     }
 
-    /// Writes init and segments behind one another.
+    /// Writes the first init section and its segments behind one another.
     fn write(&self, folder: &Path) -> PathBuf {
-        let path = folder.join("track.mp4");
-        let mut bytes = self.inits[0].bytes.to_vec();
-        for segment in self.segments.iter().filter(|s| s.init == self.inits[0].hash) {
-            bytes.extend_from_slice(&segment.bytes);
-        }
-        fs::write(&path, bytes).unwrap();
-        path
+        write(folder, &self.inits[0], &self.segments)
     }
 
     fn missing_ms(&self, kind: MediaKind, cause: GapCause) -> u128 {
         let of = |gap: &&GapEntry| gap.kind == kind && gap.cause == cause;
         self.gaps.iter().filter(of).map(|gap| gap.duration.as_millis()).sum()
     }
+}
+
+fn write(folder: &Path, init: &InitSegment, segments: &[Segment]) -> PathBuf {
+    let path = folder.join(format!("{}-{}.mp4", init.track, init.hash));
+    let mut bytes = init.bytes.to_vec();
+    for segment in segments.iter().filter(|segment| segment.init == init.hash) {
+        bytes.extend_from_slice(&segment.bytes);
+    }
+    fs::write(&path, bytes).unwrap();
+    path
 }
 
 /// What ffprobe reads of one stream: times in seconds.
@@ -326,9 +339,9 @@ fn hostile_input_stays_within_bounds() {
     for n in 0..1000 {
         capture.handle(opus(ParticipantId::random(), 0, n, 2000));
     }
-    assert_eq!(capture.participants.len(), MAX_PARTICIPANTS);
+    assert_eq!(capture.tracks.len(), MAX_TRACKS);
     // Thousands of connections, each with a timestamp from nowhere.
-    let somebody = *capture.participants.keys().next().unwrap();
+    let somebody = capture.tracks.keys().next().unwrap().participant;
     for n in 1..5000u32 {
         capture.handle(opus(somebody, n, u64::from(n) << 40, 2000 + u64::from(n)));
         while let Some(output) = capture.poll_output() {
@@ -340,7 +353,7 @@ fn hostile_input_stays_within_bounds() {
     }
     assert!(outputs < 4000, "{outputs} outputs");
     // A frame of 64 MB, and one of the wrong kind.
-    let other = *capture.participants.keys().next_back().unwrap();
+    let other = capture.tracks.keys().next_back().unwrap().participant;
     for payload in [
         Payload::H264(vec![bytes::Bytes::from(vec![0x65; 64 << 20])]),
         Payload::Opus(bytes::Bytes::from_static(&[0x78])),
@@ -361,4 +374,82 @@ fn hostile_input_stays_within_bounds() {
             assert!(segment.bytes.len() < 1_000);
         }
     }
+}
+
+#[test]
+fn vp8_plays_in_full_and_in_sync() {
+    let script = Script { vp8_from: 0.0, ..Script::clean(ParticipantId::random(), 6.0) };
+    let film = script.shoot();
+    let take = Take::of(script.start, &film);
+    assert_eq!((take.inits.len(), &take.gaps[..]), (1, &[][..]));
+    let codecs: Vec<_> = take.inits[0].codecs.iter().map(|c| (c.kind, c.codec.as_str())).collect();
+    assert_eq!(codecs, [(MediaKind::Video, "vp08.00.00.08"), (MediaKind::Audio, "opus")]);
+    assert_eq!((take.inits[0].codecs[0].width, take.inits[0].codecs[0].height), (160, 120));
+    let folder = tempfile::tempdir().unwrap();
+    let path = take.write(folder.path());
+    let Some(audio) = probe(&path, "a:0") else { return };
+    let video = probe(&path, "v:0").unwrap();
+    assert_eq!((audio.codec.as_str(), video.codec.as_str()), ("opus", "vp8"));
+    assert_in_sync(&audio, &video);
+    assert_eq!(decode(&path).unwrap(), (film.frames(MediaKind::Video), String::new()));
+}
+
+#[test]
+fn another_coding_starts_a_new_init_section_at_its_key_frame() {
+    let script = Script { vp8_from: 3.0, ..Script::clean(ParticipantId::random(), 6.0) };
+    let film = script.shoot();
+    let mut items = film.items;
+    // The browser's first pictures in the new coding are no use before its key frame.
+    let first = items
+        .iter()
+        .position(|item| matches!(item, TapItem::Frame(f) if matches!(f.payload, Payload::Vp8(_))));
+    let TapItem::Frame(frame) = &mut items[first.unwrap()] else { unreachable!() };
+    frame.keyframe = false;
+    frame.payload = Payload::Vp8(bytes::Bytes::from_static(&[0x11, 0, 0, 9]));
+    let take = Take::of(script.start, &Film { items, end: film.end });
+    let codecs: Vec<_> = take.inits.iter().map(|init| init.codecs[0].codec.as_str()).collect();
+    assert!(codecs.len() == 2 && codecs[0].starts_with("avc3") && codecs[1].starts_with("vp08"));
+    assert!(
+        (800..1_300).contains(&take.missing_ms(MediaKind::Video, GapCause::Loss)),
+        "{:?}",
+        take.gaps
+    );
+    let folder = tempfile::tempdir().unwrap();
+    for init in &take.inits {
+        let path = write(folder.path(), init, &take.segments);
+        let Some((pictures, errors)) = decode(&path) else { return };
+        assert!(pictures > 25 && errors.is_empty(), "{pictures} pictures, {errors}");
+    }
+}
+
+#[test]
+fn a_shared_screen_is_a_track_of_its_own_and_not_missed_when_it_ends() {
+    let mut script = Script::clean(ParticipantId::random(), 12.0);
+    script.screen = 2.0..7.0;
+    script.reloads = vec![9.0..9.5];
+    let film = script.shoot();
+    let take = Take::of(script.start, &film);
+    assert!(take.gaps.iter().all(|gap| gap.kind != MediaKind::Screen), "{:?}", take.gaps);
+    assert_eq!(take.inits.len(), 1, "the camera's track knows nothing of it");
+    let [init] = &take.screen_inits[..] else { panic!("{:?}", take.screen_inits) };
+    assert_eq!(init.codecs.len(), 1);
+    assert_eq!(init.codecs[0].kind, MediaKind::Screen);
+    let first = take.screen_segments.first().unwrap();
+    assert!(first.start.abs_diff(Duration::from_secs(2)) < Duration::from_millis(200));
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), init, &take.screen_segments);
+    let Some((pictures, errors)) = decode(&path) else { return };
+    assert_eq!((pictures, errors.as_str()), (film.frames(MediaKind::Screen), ""));
+}
+
+#[test]
+fn a_loss_in_a_shared_screen_is_on_the_ledger_as_the_screens() {
+    let mut script = Script::clean(ParticipantId::random(), 8.0);
+    script.screen = 1.0..8.0;
+    script.losses = vec![(MediaKind::Screen, 3.0..4.0)];
+    let film = script.shoot();
+    let take = Take::of(script.start, &film);
+    let missing = take.missing_ms(MediaKind::Screen, GapCause::Loss);
+    assert!((700..1_300).contains(&missing), "{:?}", take.gaps);
+    assert_eq!(take.missing_ms(MediaKind::Video, GapCause::Loss), 0);
 }

@@ -37,6 +37,9 @@ fn good() -> &'static Good {
         rig.export(second, &other, true);
         let key = rig.recorder.public_key();
         assert!(verify(&folder, &key, None).ok && verify(&other, &key, None).ok);
+        for name in ["customer.mp4", "staff.mp4", "staff-screen.mp4"] {
+            assert!(folder.join("media").join(name).exists(), "{name}");
+        }
         let files = objects(&folder).into_iter().map(|(path, _)| path).collect();
         Good { _dir: dir, folder, other, key, files }
     })

@@ -103,7 +103,8 @@ fn every_cut_of_the_journal_is_recovered() {
     assert!(matches!(entries.last(), Some(Entry::Closed { .. })));
     let ends: Vec<_> =
         journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
-    for (n, end) in ends.iter().enumerate().step_by(5) {
+    // Not behind the last one: that is no crash.
+    for (n, end) in ends.iter().enumerate().take(ends.len() - 1).step_by(5) {
         reset(&data, recording);
         // In the middle of the next line, if there is one.
         let cut = (end + 40).min(journal.len());
@@ -150,7 +151,7 @@ fn segments_that_did_not_reach_a_store_are_declared_lost() {
     drop(rig);
     reset(&data, recording);
     let paths = RecorderPaths::under(&data);
-    let name = ObjectName::segment(recording, call.customer, 1);
+    let name = ObjectName::segment(recording, TrackName::camera(call.customer), 1);
     for store in [&paths.store_a, &paths.store_b] {
         std::fs::remove_file(store.join(name.as_str())).unwrap();
     }
@@ -160,7 +161,7 @@ fn segments_that_did_not_reach_a_store_are_declared_lost() {
     rig.export(recording, &bundle, true);
     let report = verify(&bundle, &rig.recorder.public_key(), None);
     assert!(report.ok, "{report:#?}");
-    let playlist = rig.recorder.playlist(recording, call.customer).unwrap();
+    let playlist = rig.recorder.playlist(recording, TrackName::camera(call.customer)).unwrap();
     assert!(
         playlist.contains("segment-0.m4s") && !playlist.contains("segment-1.m4s"),
         "{playlist}"
@@ -179,7 +180,7 @@ fn what_only_an_absent_store_may_hold_is_not_declared_lost() {
     drop(rig);
     reset(&data, recording);
     let paths = RecorderPaths::under(&data);
-    let name = ObjectName::segment(recording, call.customer, 0);
+    let name = ObjectName::segment(recording, TrackName::camera(call.customer), 0);
     std::fs::remove_file(paths.store_a.join(name.as_str())).unwrap();
     let away = paths.store_b.with_extension("away");
     std::fs::rename(&paths.store_b, &away).unwrap();
@@ -205,7 +206,7 @@ fn what_cannot_be_read_now_is_not_declared_lost() {
     drop(rig);
     reset(&data, recording);
     let paths = RecorderPaths::under(&data);
-    let name = ObjectName::segment(recording, call.customer, 0);
+    let name = ObjectName::segment(recording, TrackName::camera(call.customer), 0);
     std::fs::remove_file(paths.store_a.join(name.as_str())).unwrap();
     // Reading a folder as a file is an I/O error, as from a bad disk.
     let bad = paths.store_b.join(name.as_str());
@@ -238,5 +239,5 @@ fn a_key_that_reached_no_store_comes_from_the_journal() {
     keys.iter().for_each(|key| std::fs::remove_file(key).unwrap());
     let rig = Rig::start(&data);
     assert!(keys.iter().all(|key| key.exists()));
-    rig.recorder.segment(recording, call.customer, 0).unwrap();
+    rig.recorder.segment(recording, TrackName::camera(call.customer), 0).unwrap();
 }

@@ -17,7 +17,7 @@ use std::{
 
 use vbranch_domain::{
     CallId, Clock, Mono, ParticipantId, RecordingId, SystemClock, TapItem, UnixMillis, VisitId,
-    recording::{RecordedParticipant, RecorderEvent, RecordingMeta},
+    recording::{RecordedParticipant, RecorderEvent, RecordingMeta, TrackName},
 };
 
 use crate::{
@@ -130,6 +130,9 @@ impl Rig {
     }
 }
 
+/// From when on the camera is VP8, and when a screen is shared: never.
+const NO_VP8: (f64, std::ops::Range<f64>) = (f64::MAX, f64::MAX..f64::MAX);
+
 /// A call of a customer and a member of staff.
 struct Call {
     meta: RecordingMeta,
@@ -142,8 +145,10 @@ impl Call {
     fn shoot(seconds: f64) -> Self {
         let (customer, staff) = (ParticipantId::random(), ParticipantId::random());
         let films = [customer, staff].map(|who| {
-            let script = Script { start: START, ..Script::clean(who, seconds) };
-            script.shoot()
+            // The staff member's browser sends VP8, and a screen.
+            let (vp8_from, screen) = if who == staff { (0.0, 1.0..f64::MAX) } else { NO_VP8 };
+            let clean = Script::clean(who, seconds);
+            Script { start: START, vp8_from, screen, ..clean }.shoot()
         });
         let end = films.iter().map(|film| film.end).max().unwrap();
         let mut items: Vec<_> = films.into_iter().flat_map(|film: Film| film.items).collect();

@@ -101,7 +101,7 @@ fn a_hanging_store_holds_up_neither_replay_nor_start() {
         let (tell, told) = channel();
         std::thread::spawn(move || {
             recorder.view(recording).unwrap();
-            recorder.segment(recording, customer, 0).unwrap();
+            recorder.segment(recording, TrackName::camera(customer), 0).unwrap();
             // Gone before the word is out: the folder is locked while anyone holds the recorder.
             drop(recorder);
             tell.send(()).unwrap();
@@ -122,9 +122,9 @@ fn replay_reads_whichever_copy_is_good() {
     let rig = Rig::start(dir.path());
     let call = Call::shoot(2.5);
     let recording = rig.record(&call);
-    let segment = |rig: &Rig| rig.recorder.segment(recording, call.customer, 0);
+    let segment = |rig: &Rig| rig.recorder.segment(recording, TrackName::camera(call.customer), 0);
     let good = segment(&rig).unwrap();
-    let name = ObjectName::segment(recording, call.customer, 0);
+    let name = ObjectName::segment(recording, TrackName::camera(call.customer), 0);
     let copies = [&paths.store_a, &paths.store_b].map(|store| store.join(name.as_str()));
     let damage = |path: &Path| {
         std::fs::remove_file(path).unwrap();

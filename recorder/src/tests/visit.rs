@@ -46,23 +46,29 @@ fn a_call_is_recorded_sealed_listed_and_replayed() {
     assert!(view.summary.duration_ms.abs_diff(5_000) < 300, "{}", view.summary.duration_ms);
     let roles: Vec<_> = view.tracks.iter().map(|track| track.role.as_str()).collect();
     assert!(roles.contains(&"customer") && roles.contains(&"staff"), "{roles:?}");
+    let screens: Vec<_> = view.tracks.iter().filter(|track| !track.source.is_camera()).collect();
+    assert!(screens.len() == 1 && screens[0].role == "staff" && screens[0].start_ms > 900);
+    rig.recorder.playlist(recording, screens[0].name).unwrap();
     let offsets: Vec<_> = view.timeline.iter().map(|event| event.offset_ms).collect();
     assert_eq!(offsets, [0, 2_500]);
 
-    let playlist = rig.recorder.playlist(recording, call.customer).unwrap();
-    let mut film = rig.recorder.init_section(recording, call.customer, 0).unwrap().to_vec();
+    let playlist = rig.recorder.playlist(recording, TrackName::camera(call.customer)).unwrap();
+    let mut film =
+        rig.recorder.init_section(recording, TrackName::camera(call.customer), 0).unwrap().to_vec();
     assert!(playlist.contains("init-0.mp4"), "{playlist}");
     for line in
         playlist.lines().filter_map(|line| line.strip_prefix("segment-")?.strip_suffix(".m4s"))
     {
         let sequence = line.parse().unwrap();
-        film.extend_from_slice(&rig.recorder.segment(recording, call.customer, sequence).unwrap());
+        film.extend_from_slice(
+            &rig.recorder.segment(recording, TrackName::camera(call.customer), sequence).unwrap(),
+        );
     }
     let path = dir.path().join("film.mp4");
     std::fs::write(&path, film).unwrap();
     assert!((probe_seconds(&path) - 5.0).abs() < 0.25);
     assert!(matches!(
-        rig.recorder.segment(recording, call.customer, 99),
+        rig.recorder.segment(recording, TrackName::camera(call.customer), 99),
         Err(RecorderError::NotFound)
     ));
 }

@@ -34,24 +34,8 @@ pub(super) fn sealed(
             .iter()
             .filter(|segment| !segment.lost)
             .map(|segment| (segment_path(track, segment.sequence), segment.object));
-        objects(
-            files,
-            "init",
-            &track.participant.to_string(),
-            inits,
-            &BTreeMap::new(),
-            known,
-            report,
-        );
-        objects(
-            files,
-            "segment",
-            &track.participant.to_string(),
-            segments,
-            &segments_of,
-            known,
-            report,
-        );
+        objects(files, "init", &track.name().to_string(), inits, &BTreeMap::new(), known, report);
+        objects(files, "segment", &track.name().to_string(), segments, &segments_of, known, report);
     }
     let artifacts = manifest.artifacts.iter().map(|artifact| {
         (format!("{OBJECTS}/{}", ObjectName::artifact_path(&artifact.name)), artifact.object)
@@ -145,24 +129,21 @@ pub(super) fn plaintext(
         return report.skip("plaintext", "objects", "no data key that fits");
     }
     for track in &manifest.tracks {
-        let Ok(key) = key.track(recording, track.participant) else { return };
+        let Ok(key) = key.track(recording, track.name()) else { return };
         let mut good = 0u64;
         for init in &track.inits {
             let hash = init.object.plain_sha256;
-            let context = init_context(recording, track.participant, hash);
+            let context = init_context(recording, track.name(), hash);
             let path = init_path(track, hash);
             good += count(&path, opened(files, &path, &init.object, &key, &context), report);
         }
         for segment in track.segments.iter().filter(|segment| !segment.lost) {
-            let (participant, sequence) = (track.participant, segment.sequence);
-            let context = segment_context(recording, participant, sequence, segment.init);
+            let (name, sequence) = (track.name(), segment.sequence);
+            let context = segment_context(recording, name, sequence, segment.init);
             let path = segment_path(track, sequence);
             good += count(&path, opened(files, &path, &segment.object, &key, &context), report);
         }
-        report.pass(
-            "plaintext",
-            format!("{good} opened and as in the manifest, {}", track.participant),
-        );
+        report.pass("plaintext", format!("{good} opened and as in the manifest, {}", track.name()));
     }
     let Ok(artifact_key) = key.artifacts(recording) else { return };
     for artifact in &manifest.artifacts {
@@ -186,9 +167,9 @@ fn is_wrong_key(files: &Files, manifest: &Manifest, key: &DataKey) -> bool {
     manifest.tracks.iter().any(|track| {
         let Some(init) = track.inits.first() else { return false };
         let hash = init.object.plain_sha256;
-        let context = init_context(recording, track.participant, hash);
+        let context = init_context(recording, track.name(), hash);
         let sealed = files.read(&init_path(track, hash), init.object.sealed_len.min(MAX_OBJECT));
-        let (Ok(sealed), Ok(key)) = (sealed, key.track(recording, track.participant)) else {
+        let (Ok(sealed), Ok(key)) = (sealed, key.track(recording, track.name())) else {
             return false;
         };
         Sha256::of(&sealed) == init.object.sealed_sha256
@@ -234,16 +215,16 @@ fn same_media(
     let plans = media_plan(manifest);
     let plan = plans.iter().find(|plan| plan.path == path).ok_or("is no track of the recording")?;
     let recording = manifest.recording;
-    let track = manifest.tracks.iter().find(|track| track.participant == plan.participant);
+    let track = manifest.tracks.iter().find(|track| track.name() == plan.track);
     let track = track.ok_or("is no track of the recording")?;
     let init = track.inits.iter().find(|init| init.object.plain_sha256 == plan.init);
     let init = init.ok_or("has no init section")?;
-    let key = key.track(recording, plan.participant).map_err(|error| error.to_string())?;
+    let key = key.track(recording, plan.track).map_err(|error| error.to_string())?;
     let mut hasher = Hasher::default();
-    let context = init_context(recording, plan.participant, plan.init);
+    let context = init_context(recording, plan.track, plan.init);
     hasher.update(&opened(files, &init_path(track, plan.init), &init.object, &key, &context)?);
     for segment in &plan.segments {
-        let context = segment_context(recording, plan.participant, segment.sequence, segment.init);
+        let context = segment_context(recording, plan.track, segment.sequence, segment.init);
         let path = segment_path(track, segment.sequence);
         hasher.update(&opened(files, &path, &segment.object, &key, &context)?);
     }
@@ -251,9 +232,9 @@ fn same_media(
 }
 
 fn init_path(track: &Track, hash: Sha256) -> String {
-    format!("{OBJECTS}/{}", ObjectName::init_path(track.participant, InitHash(hash.0)))
+    format!("{OBJECTS}/{}", ObjectName::init_path(track.name(), InitHash(hash.0)))
 }
 
 fn segment_path(track: &Track, sequence: u32) -> String {
-    format!("{OBJECTS}/{}", ObjectName::segment_path(track.participant, sequence))
+    format!("{OBJECTS}/{}", ObjectName::segment_path(track.name(), sequence))
 }

@@ -16,14 +16,49 @@ const QUEUE: usize = 4096;
 
 /// What the shard tells the reassembly thread.
 pub(crate) enum Input {
-    Attach { call: CallId, name: &'static str, tap: Box<dyn Tap> },
-    Detach { call: CallId, name: &'static str },
-    EndCall { call: CallId },
-    LegStarted { call: CallId, participant: ParticipantId, leg: Leg, at: Mono },
-    LegEnded { call: CallId, participant: ParticipantId, leg: Leg, at: Mono },
-    Packet { call: CallId, track: TrackId, leg: Leg, packet: RtpPacket },
-    SenderReport { call: CallId, track: TrackId, ntp: NtpTime, rtp_time: u32, at: Mono },
-    Overflow { packets: u64, at: Mono },
+    Attach {
+        call: CallId,
+        name: &'static str,
+        tap: Box<dyn Tap>,
+    },
+    Detach {
+        call: CallId,
+        name: &'static str,
+    },
+    EndCall {
+        call: CallId,
+    },
+    LegStarted {
+        call: CallId,
+        participant: ParticipantId,
+        leg: Leg,
+        at: Mono,
+    },
+    LegEnded {
+        call: CallId,
+        participant: ParticipantId,
+        leg: Leg,
+        at: Mono,
+    },
+    Packet {
+        call: CallId,
+        track: TrackId,
+        leg: Leg,
+        packet: RtpPacket,
+    },
+    /// Of any source of the track, in use or not.
+    SenderReport {
+        call: CallId,
+        track: TrackId,
+        source: u32,
+        ntp: NtpTime,
+        rtp_time: u32,
+        at: Mono,
+    },
+    Overflow {
+        packets: u64,
+        at: Mono,
+    },
     Stop,
 }
 
@@ -90,7 +125,8 @@ impl TapFeed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyframeRequest {
     pub(crate) call: CallId,
-    pub(crate) participant: ParticipantId,
+    /// A camera or a screen.
+    pub(crate) track: TrackId,
 }
 
 #[cfg(test)]
@@ -103,6 +139,8 @@ mod tests {
     fn packet() -> Input {
         let track = TrackId { participant: ParticipantId::random(), kind: MediaKind::Audio };
         let packet = RtpPacket {
+            source: 0,
+            codec: None,
             seq: 0,
             timestamp: 0,
             marker: false,

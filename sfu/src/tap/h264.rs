@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// Largest access unit. A larger one is an attack: a 1080p key frame at the highest sensible
 /// quality is well below 1 MiB.
-const MAX_UNIT: usize = 2 << 20;
+pub(super) const MAX_UNIT: usize = 2 << 20;
 /// Most NAL units in one access unit; encoders send fewer than 20.
 const MAX_NALS: usize = 256;
 
@@ -13,7 +13,7 @@ const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 const IDR: u8 = 5;
 
-/// A payload that breaks RFC 6184.
+/// A payload that breaks RFC 6184, or RFC 7741.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     #[error("payload is too short")]

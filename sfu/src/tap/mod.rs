@@ -4,10 +4,12 @@
 //! ([`feed::TapFeed`]) and never waits for it.
 
 pub(crate) mod feed;
-mod h264;
+pub(crate) mod h264;
 mod reassembly;
 mod reorder;
+mod timeline;
+pub(crate) mod vp8;
 mod worker;
 
-pub(crate) use reassembly::RtpPacket;
+pub(crate) use reassembly::{Output, RtpPacket, Stream};
 pub(crate) use worker::Worker;

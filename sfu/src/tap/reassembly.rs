@@ -1,4 +1,7 @@
-//! One stream's way from RTP packets to frames: order, then access units.
+//! One stream's way from RTP packets to frames: order, then whole pictures.
+//!
+//! A stream may go on from another source (a simulcast layer, say), whose sequence numbers and
+//! timestamps have nothing to do with the former's; out of here comes one line of frames.
 
 use std::time::Duration;
 
@@ -9,9 +12,12 @@ use vbranch_domain::{
 };
 
 use super::{
-    h264::AccessUnit,
+    h264::{AccessUnit, Malformed},
     reorder::{Ordered, Reorder},
+    timeline::Timeline,
+    vp8,
 };
+use crate::codec::VideoCodec;
 
 /// After a pause this long (camera off, a stalled sender) a player has given the picture up and
 /// shows nothing until a key frame. Shorter asks needlessly; longer leaves a replay black.
@@ -25,6 +31,11 @@ const KEYFRAME_EVERY: Duration = Duration::from_secs(10);
 /// The parts of an RTP packet that reassembly needs.
 #[derive(Debug, Clone)]
 pub(crate) struct RtpPacket {
+    /// Which of the sender's streams it is of: any number that is another for each SSRC. After a
+    /// change nothing of the former source may come.
+    pub(crate) source: u32,
+    /// How the picture is coded, by its payload type; `None` for sound.
+    pub(crate) codec: Option<VideoCodec>,
     pub(crate) seq: u16,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
@@ -38,20 +49,70 @@ pub(crate) struct Stream {
     track: TrackId,
     leg: Leg,
     reorder: Reorder<RtpPacket>,
-    /// The extended timestamp seen last, for extending the next one.
-    last_time: Option<RtpTime>,
+    /// The source in use.
+    source: Option<u32>,
+    codec: Option<VideoCodec>,
+    timeline: Timeline,
     last_frame_at: Option<Mono>,
     last_keyframe_at: Option<Mono>,
+    /// Another source or coding has begun and nothing can be decoded before its key frame.
+    begins: bool,
     unit: Option<PartialUnit>,
     /// The unit being collected has a hole and must not be given out.
     damaged: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PartialUnit {
     timestamp: u32,
+    rtp_time: RtpTime,
     arrived: Mono,
-    nals: AccessUnit,
+    picture: Picture,
+}
+
+/// A picture being collected.
+#[derive(Debug)]
+enum Picture {
+    H264(AccessUnit),
+    Vp8(vp8::Frame),
+}
+
+impl Picture {
+    fn new(codec: VideoCodec) -> Self {
+        match codec {
+            VideoCodec::H264 => Self::H264(AccessUnit::default()),
+            VideoCodec::Vp8 => Self::Vp8(vp8::Frame::default()),
+        }
+    }
+
+    const fn codec(&self) -> VideoCodec {
+        match self {
+            Self::H264(_) => VideoCodec::H264,
+            Self::Vp8(_) => VideoCodec::Vp8,
+        }
+    }
+
+    fn push(&mut self, payload: &Bytes) -> Result<(), Malformed> {
+        match self {
+            Self::H264(unit) => unit.push(payload),
+            Self::Vp8(frame) => frame.push(payload),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::H264(unit) => unit.is_empty(),
+            Self::Vp8(frame) => frame.is_empty(),
+        }
+    }
+
+    /// The picture, and whether it needs no other.
+    fn finish(self) -> Option<(Payload, bool)> {
+        match self {
+            Self::H264(unit) => unit.finish().map(|(nals, idr)| (Payload::H264(nals), idr)),
+            Self::Vp8(frame) => frame.finish().map(|(data, key)| (Payload::Vp8(data), key)),
+        }
+    }
 }
 
 /// What comes out of a stream.
@@ -68,9 +129,12 @@ impl Stream {
             track,
             leg,
             reorder: Reorder::default(),
-            last_time: None,
+            source: None,
+            codec: None,
+            timeline: Timeline::new(track.kind.clock_rate()),
             last_frame_at: None,
             last_keyframe_at: None,
+            begins: false,
             unit: None,
             damaged: false,
         }
@@ -79,6 +143,9 @@ impl Stream {
     /// Takes a packet; gives everything that is complete to `out`.
     pub(crate) fn push(&mut self, packet: RtpPacket, out: &mut Vec<Output>) {
         let now = packet.arrived;
+        if self.source.replace(packet.source).is_some_and(|source| source != packet.source) {
+            self.change_source(now, out);
+        }
         self.reorder.push(packet.seq, packet, now);
         self.drain(now, out);
     }
@@ -98,15 +165,27 @@ impl Stream {
         self.drain(now, out);
     }
 
-    /// A sender report, its RTP time extended like the frames'. `None` before the first packet.
+    /// A sender report of `source`, its RTP time on the frames' line. `None` when that source is
+    /// not the one in use; its report then still serves to change to it without a jump.
     pub(crate) fn sender_report(
-        &self,
+        &mut self,
+        source: u32,
         ntp: NtpTime,
         rtp_time: u32,
         arrived: Mono,
     ) -> Option<SenderReport> {
-        let rtp_time = extend(self.last_time?, rtp_time);
+        let rtp_time = self.timeline.report(source, ntp, rtp_time)?;
         Some(SenderReport { track: self.track, leg: self.leg, ntp, rtp_time, arrived })
+    }
+
+    /// What the former source left is given out or given up.
+    fn change_source(&mut self, now: Mono, out: &mut Vec<Output>) {
+        self.finish(now, out);
+        self.reorder = Reorder::default();
+        // Its last picture may not have been handed over whole.
+        self.unit = None;
+        self.damaged = false;
+        self.begins = true;
     }
 
     fn drain(&mut self, now: Mono, out: &mut Vec<Output>) {
@@ -123,28 +202,34 @@ impl Stream {
         if packet.payload.is_empty() {
             return;
         }
-        match self.track.kind {
-            MediaKind::Audio => {
-                let payload = Payload::Opus(packet.payload);
-                let frame = self.frame(packet.timestamp, packet.arrived, true, payload);
-                out.push(frame);
-            }
-            MediaKind::Video | MediaKind::Screen => self.take_video(packet, out),
+        if let Some(codec) = packet.codec {
+            return self.take_video(packet, codec, out);
         }
+        let rtp_time = self.timeline.place(packet.source, packet.timestamp, packet.arrived);
+        out.push(self.frame(rtp_time, packet.arrived, true, Payload::Opus(packet.payload)));
     }
 
-    fn take_video(&mut self, packet: RtpPacket, out: &mut Vec<Output>) {
-        if self.unit.as_ref().is_some_and(|unit| unit.timestamp != packet.timestamp) {
+    fn take_video(&mut self, packet: RtpPacket, codec: VideoCodec, out: &mut Vec<Output>) {
+        let belongs = |unit: &PartialUnit| {
+            unit.timestamp == packet.timestamp && unit.picture.codec() == codec
+        };
+        if self.unit.as_ref().is_some_and(|unit| !belongs(unit)) {
             // The marker of the former unit was lost or never set: its end is here.
             self.close_unit(out);
         }
-        let unit = self.unit.get_or_insert_with(PartialUnit::default);
-        unit.timestamp = packet.timestamp;
+        self.begins |= self.codec.replace(codec).is_some_and(|former| former != codec);
+        let timeline = &mut self.timeline;
+        let unit = self.unit.get_or_insert_with(|| PartialUnit {
+            timestamp: packet.timestamp,
+            rtp_time: timeline.place(packet.source, packet.timestamp, packet.arrived),
+            arrived: packet.arrived,
+            picture: Picture::new(codec),
+        });
         unit.arrived = packet.arrived;
         // A damaged unit is never given out, so nothing more of it is kept.
-        if !self.damaged && unit.nals.push(&packet.payload).is_err() {
+        if !self.damaged && unit.picture.push(&packet.payload).is_err() {
             self.damaged = true;
-            unit.nals = AccessUnit::default();
+            unit.picture = Picture::new(codec);
             out.push(Output::KeyframeNeeded);
         }
         if packet.marker {
@@ -157,35 +242,30 @@ impl Stream {
         if std::mem::take(&mut self.damaged) {
             return;
         }
-        if let Some((nals, idr)) = unit.nals.finish() {
-            let ago = |at: Option<Mono>| at.map(|at| unit.arrived.since(at)).unwrap_or_default();
-            let resumed = ago(self.last_frame_at) >= RESUME_AFTER;
-            self.last_frame_at = Some(unit.arrived);
-            if idr {
-                self.last_keyframe_at = Some(unit.arrived);
-            } else if resumed || ago(self.last_keyframe_at) >= KEYFRAME_EVERY {
-                out.push(Output::KeyframeNeeded);
-            }
-            out.push(self.frame(unit.timestamp, unit.arrived, idr, Payload::H264(nals)));
+        let Some((payload, keyframe)) = unit.picture.finish() else { return };
+        let ago = |at: Option<Mono>| at.map(|at| unit.arrived.since(at)).unwrap_or_default();
+        let resumed = ago(self.last_frame_at) >= RESUME_AFTER;
+        self.last_frame_at = Some(unit.arrived);
+        if keyframe {
+            self.last_keyframe_at = Some(unit.arrived);
+            self.begins = false;
+        } else if resumed || self.begins || ago(self.last_keyframe_at) >= KEYFRAME_EVERY {
+            out.push(Output::KeyframeNeeded);
         }
+        out.push(self.frame(unit.rtp_time, unit.arrived, keyframe, payload));
     }
 
     fn lose(&mut self, packets: u32, at: Mono, out: &mut Vec<Output>) {
         // The hole is inside the unit being collected, or it swallowed the start of the next one.
-        self.damaged = self.unit.as_ref().is_some_and(|unit| !unit.nals.is_empty());
+        self.damaged |= self.unit.as_ref().is_some_and(|unit| !unit.picture.is_empty());
         let (track, leg) = (self.track, self.leg);
         out.push(Output::Item(TapItem::Lost { track, leg, packets, at }));
-        if self.track.kind == MediaKind::Video {
+        if self.track.kind != MediaKind::Audio {
             out.push(Output::KeyframeNeeded);
         }
     }
 
-    fn frame(&mut self, timestamp: u32, arrived: Mono, keyframe: bool, payload: Payload) -> Output {
-        let rtp_time = match self.last_time {
-            Some(last) => extend(last, timestamp),
-            None => RtpTime(u64::from(timestamp)),
-        };
-        self.last_time = Some(rtp_time);
+    fn frame(&self, rtp_time: RtpTime, arrived: Mono, keyframe: bool, payload: Payload) -> Output {
         let (track, leg) = (self.track, self.leg);
         Output::Item(TapItem::Frame(EncodedFrame {
             track,
@@ -198,98 +278,6 @@ impl Stream {
     }
 }
 
-/// The 64-bit time nearest to `reference` whose lower half is `timestamp`; never below zero.
-fn extend(reference: RtpTime, timestamp: u32) -> RtpTime {
-    let low = reference.0 as u32; // truncation is the point: the lower half
-    let ahead = timestamp.wrapping_sub(low);
-    RtpTime(if ahead < 1 << 31 {
-        reference.0.saturating_add(u64::from(ahead))
-    } else {
-        reference.0.saturating_sub(u64::from(low.wrapping_sub(timestamp)))
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use vbranch_domain::ParticipantId;
-
-    fn stream(kind: MediaKind) -> Stream {
-        Stream::new(TrackId { participant: ParticipantId::random(), kind }, Leg(0))
-    }
-
-    fn packet(seq: u16, timestamp: u32, marker: bool, payload: &'static [u8]) -> RtpPacket {
-        let arrived = Mono::from_millis(u64::from(seq));
-        RtpPacket { seq, timestamp, marker, payload: Bytes::from_static(payload), arrived }
-    }
-
-    fn frames(out: &[Output]) -> Vec<(u64, bool, usize)> {
-        out.iter()
-            .filter_map(|o| match o {
-                Output::Item(TapItem::Frame(f)) => {
-                    Some((f.rtp_time.0, f.keyframe, f.payload.len()))
-                }
-                _ => None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn video_frames_come_out_whole_and_in_order_across_a_timestamp_wrap() {
-        let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
-        let t = u32::MAX - 1500;
-        s.push(packet(1, t, false, &[0x67, 1]), &mut out);
-        s.push(packet(3, t.wrapping_add(3000), true, &[0x41, 9]), &mut out);
-        s.push(packet(2, t, true, &[0x65, 2, 3]), &mut out);
-        let t64 = u64::from(t);
-        assert_eq!(frames(&out), [(t64, true, 5), (t64 + 3000, false, 2)]);
-    }
-
-    #[test]
-    fn a_frame_with_a_hole_is_withheld_and_a_key_frame_asked_for() {
-        let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
-        s.push(packet(1, 0, false, &[0x7c, 0x81, 1]), &mut out);
-        s.push(packet(3, 0, true, &[0x7c, 0x41, 3]), &mut out);
-        s.push(packet(4, 3000, true, &[0x41, 4]), &mut out);
-        assert_eq!(out, []);
-        s.handle_timeout(s.deadline().unwrap(), &mut out);
-        assert_eq!(frames(&out), [(3000, false, 2)]);
-        assert!(out.contains(&Output::KeyframeNeeded));
-        assert!(out.iter().any(|o| matches!(o, Output::Item(TapItem::Lost { packets: 1, .. }))));
-    }
-
-    #[test]
-    fn a_picture_after_a_pause_is_followed_by_a_key_frame_request() {
-        let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
-        s.push(packet(1, 0, true, &[0x65, 1]), &mut out);
-        s.push(packet(2, 3000, true, &[0x41, 2]), &mut out);
-        assert!(!out.contains(&Output::KeyframeNeeded));
-        let mut late = packet(3, 99_000, true, &[0x41, 3]);
-        late.arrived = Mono::from_millis(1_500);
-        s.push(late, &mut out);
-        assert!(out.contains(&Output::KeyframeNeeded));
-    }
-
-    #[test]
-    fn key_frames_are_asked_for_regularly() {
-        let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
-        s.push(packet(1, 0, true, &[0x65, 1]), &mut out);
-        for n in 2..=320u16 {
-            let mut next = packet(n, u32::from(n) * 3000, true, &[0x41, 2]);
-            next.arrived = Mono::from_millis(u64::from(n) * 33);
-            s.push(next, &mut out);
-        }
-        let asked = out.iter().filter(|o| **o == Output::KeyframeNeeded).count();
-        assert!((1..30).contains(&asked), "not before 10 s, and then until it comes: {asked}");
-    }
-
-    #[test]
-    fn a_sender_report_is_on_the_frames_time_line() {
-        let (mut s, mut out) = (stream(MediaKind::Audio), vec![]);
-        s.push(packet(1, u32::MAX - 10, true, &[1]), &mut out);
-        s.push(packet(2, 949, true, &[1]), &mut out);
-        let report = s.sender_report(NtpTime(1), u32::MAX, Mono::ZERO).unwrap();
-        assert_eq!(report.rtp_time, RtpTime(u64::from(u32::MAX)));
-        assert_eq!(frames(&out)[1].0, u64::from(u32::MAX) + 950);
-    }
-}
+#[path = "reassembly_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use vbranch_domain::Mono;
 
-use crate::rewrite::is_newer;
+use crate::stream::seq::nearest;
 
 /// How long to wait for a missing packet. Longer costs memory and delays the recorder's tail;
 /// shorter than two round trips gives up on packets that NACK would have brought.
@@ -44,7 +44,7 @@ impl<T> Reorder<T> {
     /// Takes a packet. Duplicates and packets already given up on are dropped.
     pub(crate) fn push(&mut self, seq: u16, packet: T, now: Mono) {
         let next = *self.next.get_or_insert(u64::from(seq) + (1 << 16));
-        let Some(extended) = extend(next, seq) else { return };
+        let Some(extended) = nearest(next, seq) else { return };
         if extended < next {
             return;
         }
@@ -83,16 +83,6 @@ impl<T> Reorder<T> {
     /// Gives up on every hole: the stream has ended.
     pub(crate) fn end(&mut self) {
         self.ended = true;
-    }
-}
-
-/// The 64-bit number nearest to `reference` whose lower 16 bits are `seq`.
-fn extend(reference: u64, seq: u16) -> Option<u64> {
-    let low = reference as u16; // truncation is the point: the lower 16 bits
-    if seq == low || is_newer(seq, low) {
-        reference.checked_add(u64::from(seq.wrapping_sub(low)))
-    } else {
-        reference.checked_sub(u64::from(low.wrapping_sub(seq)))
     }
 }
 

@@ -33,8 +33,8 @@ pub(crate) struct Worker<C> {
 struct CallTaps {
     taps: Vec<(&'static str, Box<dyn Tap>)>,
     streams: HashMap<TrackId, Stream>,
-    /// Senders whose video cannot be decoded before their next key frame, and when to ask again.
-    keyframe_wanted: HashMap<ParticipantId, Mono>,
+    /// Tracks that cannot be decoded before their next key frame, and when to ask again.
+    keyframe_wanted: HashMap<TrackId, Mono>,
 }
 
 impl<C: Clock> Worker<C> {
@@ -80,7 +80,7 @@ impl<C: Clock> Worker<C> {
             Input::LegEnded { call, participant, leg, at } => {
                 self.end_streams(call, Some(participant), at);
                 if let Some(taps) = self.calls.get_mut(&call) {
-                    taps.keyframe_wanted.remove(&participant);
+                    taps.keyframe_wanted.retain(|track, _| track.participant != participant);
                 }
                 self.give(call, TapItem::LegEnded { participant, leg, at });
             }
@@ -90,10 +90,11 @@ impl<C: Clock> Worker<C> {
                     entry.or_insert_with(|| Stream::new(track, leg)).push(packet, out);
                 });
             }
-            Input::SenderReport { call, track, ntp, rtp_time, at } => {
+            Input::SenderReport { call, track, source, ntp, rtp_time, at } => {
                 self.with_stream(call, track, at, |entry, out| {
-                    if let std::collections::hash_map::Entry::Occupied(stream) = entry
-                        && let Some(report) = stream.get().sender_report(ntp, rtp_time, at)
+                    if let std::collections::hash_map::Entry::Occupied(mut stream) = entry
+                        && let Some(report) =
+                            stream.get_mut().sender_report(source, ntp, rtp_time, at)
                     {
                         out.push(Output::Item(TapItem::SenderReport(report)));
                     }
@@ -151,17 +152,17 @@ impl<C: Clock> Worker<C> {
         for output in out {
             match output {
                 Output::Item(item) => {
-                    if track.kind == MediaKind::Video
+                    if track.kind != MediaKind::Audio
                         && matches!(&item, TapItem::Frame(frame) if frame.keyframe)
                         && let Some(taps) = self.calls.get_mut(&call)
                     {
-                        taps.keyframe_wanted.remove(&track.participant);
+                        taps.keyframe_wanted.remove(&track);
                     }
                     self.give(call, item);
                 }
                 Output::KeyframeNeeded => {
                     if let Some(taps) = self.calls.get_mut(&call) {
-                        taps.keyframe_wanted.entry(track.participant).or_insert(now);
+                        taps.keyframe_wanted.entry(track).or_insert(now);
                     }
                 }
             }
@@ -172,10 +173,10 @@ impl<C: Clock> Worker<C> {
     /// Asks for every key frame that is due to be asked for.
     fn ask_for_keyframes(&mut self, now: Mono) {
         for (call, taps) in &mut self.calls {
-            for (participant, due) in &mut taps.keyframe_wanted {
+            for (track, due) in &mut taps.keyframe_wanted {
                 if *due <= now {
                     *due = now + KEYFRAME_INTERVAL;
-                    (self.ask_keyframe)(KeyframeRequest { call: *call, participant: *participant });
+                    (self.ask_keyframe)(KeyframeRequest { call: *call, track: *track });
                 }
             }
         }

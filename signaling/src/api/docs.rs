@@ -16,11 +16,13 @@ use utoipa::{
     },
 };
 
-use super::{App, SESSION_COOKIE, message::ClientMessage};
+use vbranch_domain::CallId;
 
-/// Schemas no route mentions.
+use super::{App, SESSION_COOKIE, message::ClientMessage, whip::Protocol};
+
+/// Schemas no route mentions, or in its path only.
 #[derive(OpenApi)]
-#[openapi(components(schemas(ClientMessage)))]
+#[openapi(components(schemas(ClientMessage, CallId, Protocol)))]
 struct Extra;
 
 const ABOUT: &str = "Commands are HTTP requests with JSON in and out; the WebSocket at \
@@ -39,6 +41,7 @@ pub(super) fn openapi() -> Document {
     let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
     let link = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.add_security_scheme("session", cookie);
+    components.add_security_scheme("media", SecurityScheme::Http(link.clone()));
     components.add_security_scheme("link", SecurityScheme::Http(link));
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }

@@ -2,7 +2,7 @@
 
 use vbranch_domain::{UserId, VisitId, recording};
 
-use super::{App, Problem};
+use super::{App, Problem, message::ServerMessage};
 use crate::{
     auth::TokenHash,
     branch::{Link, Views},
@@ -66,6 +66,14 @@ impl App {
         let journey = self.content.journey(&stored.journey)?;
         Visit::rebuild(stored.id, journey, self.config.limits, &stored.events)
     }
+}
+
+/// What is pushed to somebody signed in who watches a visit: it is theirs, or they attend it.
+pub(super) fn watched(views: &Views, who: UserId) -> Result<ServerMessage, Problem> {
+    if let Ok(view) = views.supervisor(who) {
+        return Ok(ServerMessage::SupervisedVisit { visit: Box::new((*view).clone()) });
+    }
+    own_view(views, who).map(|view| ServerMessage::StaffVisit { visit: Box::new(view) })
 }
 
 /// The staff side of these views, for its owner.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{Redacted, VisitId};
 
-use crate::visit::view::{CustomerView, QueueEntry, StaffView};
+use crate::visit::view::{CustomerView, QueueEntry, StaffView, SupervisorView};
 
 /// What a client may send.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -16,10 +16,16 @@ pub(super) enum ClientMessage {
         #[schema(value_type = Option<String>)]
         token: Option<Redacted<String>>,
     },
-    /// Staff: also push this visit.
+    /// Staff: also push this visit. A supervisor: this call, which they attend.
     Watch {
         /// Which.
         visit: VisitId,
+    },
+    /// Whether the page's own machine limits what it sends (WebRTC statistics,
+    /// `qualityLimitationReason`); at most once a second. For the visit the socket is about.
+    CpuLimited {
+        /// It does, or does no longer.
+        limited: bool,
     },
     /// Are you there?
     Ping,
@@ -38,6 +44,11 @@ pub(super) enum ServerMessage {
     StaffVisit {
         /// All of it.
         visit: Box<StaffView>,
+    },
+    /// The call a supervisor attends.
+    SupervisedVisit {
+        /// All of it.
+        visit: Box<SupervisorView>,
     },
     /// The queue, and the visit one is in.
     Queue {

@@ -4,12 +4,16 @@
 mod body;
 mod customer;
 mod docs;
+mod limits;
 mod lookup;
+mod media_token;
 mod message;
 mod problem;
 mod replay;
 mod session;
 mod staff;
+mod supervision;
+mod whip;
 mod ws;
 
 use std::{sync::Arc, time::Duration};
@@ -82,6 +86,19 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(staff::open_step))
         .routes(routes!(staff::complete_step).layer(pictures()))
         .routes(routes!(staff::close))
+        .routes(routes!(staff::mute))
+        .routes(routes!(supervision::view, supervision::attend, supervision::end))
+        .routes(routes!(supervision::media))
+        .routes(routes!(media_token::make))
+        .routes(routes!(media_token::take_back))
+        .routes(
+            routes!(whip::begin, whip::about, whip::options)
+                .layer(middleware::from_fn(whip::for_other_origins)),
+        )
+        .routes(
+            routes!(whip::end, whip::candidates, whip::about_session, whip::session_options)
+                .layer(middleware::from_fn(whip::for_other_origins)),
+        )
         .routes(routes!(replay::recordings))
         .routes(routes!(replay::begin))
         .routes(routes!(replay::file))
@@ -126,6 +143,7 @@ fn method_word(method: &Method) -> &'static str {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
+        Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt::Display};
 
 use axum::{
-    extract::rejection::{JsonRejection, PathRejection},
+    extract::rejection::{JsonRejection, PathRejection, StringRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -64,6 +64,12 @@ impl Problem {
         StatusCode::UNAUTHORIZED,
         "bad_credentials",
         "The user name or the password is wrong.",
+    );
+    /// No token, or one that this call does not know, or no longer.
+    pub const BAD_MEDIA_TOKEN: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "bad_media_token",
+        "A bearer token made for this call is needed; it ends with the call.",
     );
     /// Guessing.
     pub const TOO_MANY_ATTEMPTS: Self = Self::new(
@@ -181,6 +187,13 @@ impl From<Refusal> for Problem {
             Refusal::AlreadyTaken => (S::CONFLICT, "already_taken"),
             Refusal::NotWaiting => (S::CONFLICT, "not_waiting"),
             Refusal::NotYourVisit => return Self::NOT_YOUR_VISIT,
+            Refusal::NotSupervising => (S::FORBIDDEN, "not_supervising"),
+            Refusal::OwnVisit => (S::CONFLICT, "own_visit"),
+            Refusal::TooManySupervisors => (S::CONFLICT, "too_many_supervisors"),
+            Refusal::ParticipantUnknown => (S::NOT_FOUND, "participant_unknown"),
+            Refusal::WrongRight => (S::FORBIDDEN, "wrong_right"),
+            Refusal::GuestUnknown => (S::NOT_FOUND, "guest_unknown"),
+            Refusal::TooManyGuests => (S::CONFLICT, "too_many_guests"),
             Refusal::StepUnknown => (S::NOT_FOUND, "step_unknown"),
             Refusal::StepLocked => (S::CONFLICT, "step_locked"),
             Refusal::StepDone => (S::CONFLICT, "step_done"),
@@ -206,6 +219,10 @@ impl From<BranchError> for Problem {
                 "busy",
                 "One staff member is in one visit at a time.",
             ),
+            BranchError::NoCall => {
+                Self::new(StatusCode::NOT_FOUND, "call_unknown", "No live call has this id.")
+            }
+            BranchError::NotInvited => Self::BAD_MEDIA_TOKEN,
             BranchError::TooManyJoins => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_joins",
@@ -306,6 +323,19 @@ impl From<JsonRejection> for Problem {
             _ => ("bad_body", "The body could not be read.".to_owned()),
         };
         Self { status, code, detail: detail.into() }
+    }
+}
+
+impl From<StringRejection> for Problem {
+    fn from(rejection: StringRejection) -> Self {
+        let status = rejection.status();
+        let (code, detail) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("too_large", "The body is larger than is accepted here.")
+            }
+            _ => ("bad_body", "The body could not be read as text."),
+        };
+        Self::new(status, code, detail)
     }
 }
 

@@ -15,8 +15,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{
-    Mono, ParticipantId, RecordingId, ReplayId, VisitId,
-    recording::{RecordingSummary, ReplayView},
+    Mono, RecordingId, ReplayId, VisitId,
+    recording::{RecordingSummary, ReplayView, TrackName},
 };
 
 use super::{
@@ -151,10 +151,11 @@ pub(super) async fn begin(
     Ok((StatusCode::CREATED, Json(Replay { replay, viewer, view })))
 }
 
-/// A file of the replay: `index.m3u8` (HLS playlist), `init-{n}.mp4` or `segment-{n}.m4s`.
+/// A file of a track of the replay (`name` in the replay's `tracks`): `index.m3u8` (HLS playlist),
+/// `init-{n}.mp4` or `segment-{n}.m4s`.
 #[utoipa::path(
-    get, path = "/api/v1/replays/{replay}/{participant}/{file}", tag = "Auditor", security(("session" = [])),
-    params(("replay" = ReplayId, Path), ("participant" = ParticipantId, Path), ("file" = String, Path)),
+    get, path = "/api/v1/replays/{replay}/{track}/{file}", tag = "Auditor", security(("session" = [])),
+    params(("replay" = ReplayId, Path), ("track" = String, Path), ("file" = String, Path)),
     responses(
         (status = 200, content_type = "application/vnd.apple.mpegurl", description = "Or video/mp4, video/iso.segment; decrypted in memory, never stored"),
         (status = 404, body = ProblemBody, description = "`replay_unknown`, `recording_unknown`"),
@@ -163,22 +164,22 @@ pub(super) async fn begin(
 pub(super) async fn file(
     State(app): State<Arc<App>>,
     AuditorAuth(session): AuditorAuth,
-    ApiPath((replay, participant, file)): ApiPath<(ReplayId, ParticipantId, String)>,
+    ApiPath((replay, track, file)): ApiPath<(ReplayId, TrackName, String)>,
 ) -> Result<Response, Problem> {
     let recording = app.replays.recording(replay, session.token, app.clock.mono());
     let recording = recording.ok_or(Problem::REPLAY_UNKNOWN)?;
     let media = |kind: &'static str, bytes| ([(header::CONTENT_TYPE, kind)], bytes).into_response();
     match ReplayFile::parse(&file).ok_or(Problem::NOT_FOUND)? {
         ReplayFile::Playlist => {
-            let text = app.recorder.playlist(recording, participant).await?;
+            let text = app.recorder.playlist(recording, track).await?;
             Ok(media("application/vnd.apple.mpegurl", bytes::Bytes::from(text)))
         }
         ReplayFile::Init(n) => {
-            let bytes = app.recorder.init_section(recording, participant, n).await?;
+            let bytes = app.recorder.init_section(recording, track, n).await?;
             Ok(media("video/mp4", bytes))
         }
         ReplayFile::Segment(n) => {
-            let bytes = app.recorder.segment(recording, participant, n).await?;
+            let bytes = app.recorder.segment(recording, track, n).await?;
             Ok(media("video/iso.segment", bytes))
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vbranch_domain::{UnixMillis, UserId, VisitId};
+use vbranch_domain::{MediaKind, ParticipantId, UnixMillis, UserId, VisitId};
 
 use super::{
     App, Problem,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     auth::StaffAuth,
     branch::QueueRow,
-    store::Account,
+    store::{Account, Role},
     visit::{
         Command, Outcome, StaffBadge, VisitState,
         view::{QueueEntry, StaffView},
@@ -48,6 +48,17 @@ pub(super) struct CreatedVisit {
     expires: UnixMillis,
 }
 
+/// Whom to mute, or to let be heard and seen again.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Mute {
+    /// Whose media.
+    participant: ParticipantId,
+    /// Which.
+    kind: MediaKind,
+    /// Whether it is kept from the others.
+    muted: bool,
+}
+
 /// How to close a visit.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Close {
@@ -63,7 +74,7 @@ const LINK_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=30 * 86_400;
     responses((status = 200, body = Queue))
 )]
 pub(super) async fn queue(State(app): State<Arc<App>>, staff: StaffAuth) -> Json<Queue> {
-    Json(Queue { visits: queue_for(&app.branch.queue().borrow(), staff.user()) })
+    Json(Queue { visits: queue_for(&app.branch.queue().borrow(), staff.viewer()) })
 }
 
 /// Makes a link to hand to a customer.
@@ -204,11 +215,47 @@ pub(super) async fn close(
     app.staff_does(&staff, visit, command).await
 }
 
-/// The lines this staff member may see: those waiting, and their own.
-pub(super) fn queue_for(rows: &[QueueRow], who: UserId) -> Vec<QueueEntry> {
-    let seen =
-        rows.iter().filter(|row| row.entry.state == VisitState::Waiting || row.owner == Some(who));
-    seen.map(|row| QueueEntry { mine: row.owner == Some(who), ..row.entry.clone() }).collect()
+/// Mutes a participant, or lets them be heard and seen again. The recording has them either way.
+#[utoipa::path(
+    post, path = "/api/v1/visits/{visit}/mute", tag = "Staff", security(("session" = [])),
+    params(("visit" = VisitId, Path)), request_body = Mute,
+    responses(
+        (status = 200, body = StaffView),
+        (status = 403, body = ProblemBody, description = "`not_your_visit`"),
+        (status = 404, body = ProblemBody, description = "`participant_unknown`"),
+    )
+)]
+pub(super) async fn mute(
+    State(app): State<Arc<App>>,
+    staff: StaffAuth,
+    ApiPath(visit): ApiPath<VisitId>,
+    ApiJson(Mute { participant, kind, muted }): ApiJson<Mute>,
+) -> Result<Json<StaffView>, Problem> {
+    let command = Command::Mute { by: staff.actor(), participant, kind, muted };
+    app.staff_does(&staff, visit, command).await
+}
+
+/// Who looks at the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Viewer {
+    pub(super) id: UserId,
+    /// Sees every call, in order to choose which to attend.
+    pub(super) supervises: bool,
+}
+
+impl StaffAuth {
+    fn viewer(&self) -> Viewer {
+        Viewer { id: self.user(), supervises: self.0.account.role == Role::Supervisor }
+    }
+}
+
+/// The lines this viewer may see: those waiting, and their own; every call, for a supervisor.
+pub(super) fn queue_for(rows: &[QueueRow], who: Viewer) -> Vec<QueueEntry> {
+    let mine = |row: &QueueRow| row.owner == Some(who.id);
+    let seen = rows
+        .iter()
+        .filter(|row| row.entry.state == VisitState::Waiting || who.supervises || mine(row));
+    seen.map(|row| QueueEntry { mine: mine(row), ..row.entry.clone() }).collect()
 }
 
 impl App {
@@ -229,5 +276,45 @@ fn badge(account: &Account) -> StaffBadge {
         display_name: account.display_name.clone(),
         title: account.title.clone(),
         staff_no: account.staff_no.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        content::Text,
+        visit::view::{ProductView, StaffLiveness},
+    };
+
+    fn row(state: VisitState, owner: Option<UserId>) -> QueueRow {
+        let name = Text { zh_cn: String::new(), en: String::new() };
+        let entry = QueueEntry {
+            visit: VisitId::random(),
+            number: "A-0001".to_owned(),
+            product: ProductView { id: "demo-loan".to_owned(), name },
+            state,
+            waiting_since: UnixMillis(0),
+            position: None,
+            liveness: StaffLiveness::Passed,
+            mine: false,
+            staff: None,
+        };
+        QueueRow { entry, owner, supervisors: Vec::new() }
+    }
+
+    #[test]
+    fn staff_see_who_waits_and_their_own_call_and_supervisors_see_all() {
+        let (me, colleague) = (UserId::random(), UserId::random());
+        let rows = [
+            row(VisitState::Waiting, None),
+            row(VisitState::InCall, Some(me)),
+            row(VisitState::InCall, Some(colleague)),
+        ];
+        let lines = |supervises| queue_for(&rows, Viewer { id: me, supervises });
+        let seen: Vec<VisitId> = lines(false).iter().map(|line| line.visit).collect();
+        assert_eq!(seen, [rows[0].entry.visit, rows[1].entry.visit]);
+        let mine: Vec<bool> = lines(true).iter().map(|line| line.mine).collect();
+        assert_eq!(mine, [false, true, false]);
     }
 }

@@ -19,16 +19,18 @@ use vbranch_domain::{Mono, Redacted, UserId, VisitId};
 
 use super::{
     App, Problem,
-    lookup::own_view,
+    limits::Limits,
+    lookup::watched,
     message::{ClientMessage, ServerMessage},
     problem::ProblemBody,
-    staff::queue_for,
+    staff::{Viewer, queue_for},
 };
 use crate::{
     auth::{Session, SessionError, Token, TokenHash, origin_allowed, session_token},
     branch::{QueueRow, Views},
     metrics::OpenSocket,
     store::Role,
+    visit::Actor,
 };
 
 /// What a message from a client is at most.
@@ -36,13 +38,12 @@ const MAX_MESSAGE: usize = 16 * 1024;
 /// Read up to here, so that one somewhat too large is told apart from a flood and gets its 1009.
 const MAX_READ: usize = 64 * 1024;
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-/// Frames of any kind in one second.
-const MAX_RATE: u32 = 20;
-const MAX_STRIKES: u32 = 3;
 /// Often enough to keep proxies from cutting a quiet line and to notice an ended session.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Two pings unanswered.
 const SILENT_FOR: Duration = Duration::from_secs(45);
+/// What a page says of its machine is passed on at most this often.
+const CPU_EVERY: Duration = Duration::from_secs(1);
 /// A client that does not read for so long is gone.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
@@ -87,6 +88,9 @@ struct Connection {
     views: Option<watch::Receiver<Views>>,
     queue: Option<watch::Receiver<Arc<Vec<QueueRow>>>>,
     session_ended: Option<watch::Receiver<()>>,
+    /// The visit that is pushed.
+    visit: Option<VisitId>,
+    cpu: Option<(bool, Mono)>,
     limits: Limits,
     _open: OpenSocket,
     _slot: OwnedSemaphorePermit,
@@ -96,7 +100,7 @@ struct Connection {
 enum Who {
     Unknown,
     Customer,
-    Staff(UserId),
+    Staff(Viewer),
 }
 
 /// The connection ends, and this is how.
@@ -111,15 +115,6 @@ impl End {
     }
 }
 
-/// Counts what a client sends.
-#[derive(Debug)]
-struct Limits {
-    second: Mono,
-    in_second: u32,
-    strikes: u32,
-    heard: Mono,
-}
-
 impl Connection {
     fn new(
         app: Arc<App>,
@@ -128,7 +123,6 @@ impl Connection {
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let now = app.clock.mono();
-        let limits = Limits { second: now, in_second: 0, strikes: 0, heard: now };
         Self {
             app,
             socket,
@@ -137,7 +131,9 @@ impl Connection {
             views: None,
             queue: None,
             session_ended: None,
-            limits,
+            visit: None,
+            cpu: None,
+            limits: Limits::new(now),
             _open: OpenSocket::new(),
             _slot: slot,
         }
@@ -180,8 +176,7 @@ impl Connection {
         // A frame the library refuses is nearly always one that is too large by far; where the
         // line is dead, nobody hears this.
         let frame = frame.ok_or(None)?.map_err(|_| too_large())?;
-        self.limits.heard = self.app.clock.mono();
-        if !self.limits.admit() {
+        if !self.limits.admit(self.app.clock.mono()) {
             return Err(Some(End::policy("too_many_messages")));
         }
         let text = match frame {
@@ -205,8 +200,18 @@ impl Connection {
             }
             (ClientMessage::Hello { token: None }, Who::Unknown) => self.hello_staff().await,
             (ClientMessage::Watch { visit }, Who::Staff(me)) => {
-                let me = *me;
+                let me = me.id;
                 self.watch_as_staff(visit, me).await
+            }
+            (ClientMessage::CpuLimited { .. }, Who::Unknown) => {
+                self.strike("say hello first").await
+            }
+            (ClientMessage::CpuLimited { limited }, Who::Customer) => {
+                self.cpu_limited(Actor::Customer, limited).await
+            }
+            (ClientMessage::CpuLimited { limited }, Who::Staff(me)) => {
+                let by = Actor::Staff(me.id);
+                self.cpu_limited(by, limited).await
             }
             (ClientMessage::Hello { .. }, _) => self.strike("hello was said before").await,
             (ClientMessage::Watch { .. }, _) => self.strike("only staff watch visits").await,
@@ -223,6 +228,7 @@ impl Connection {
             Err(problem) => return self.refuse(problem).await,
         };
         self.who = Who::Customer;
+        self.visit = Some(visit);
         match self.app.branch.watch(visit).await {
             Ok(Some(mut views)) => {
                 views.mark_changed();
@@ -240,16 +246,29 @@ impl Connection {
         }
     }
 
+    /// Passed on where it is news, and not more often than it can change.
+    async fn cpu_limited(&mut self, by: Actor, limited: bool) -> Result<(), Option<End>> {
+        let now = self.limits.heard();
+        let known = self.cpu.is_some_and(|(was, at)| was == limited || now.since(at) < CPU_EVERY);
+        let Some(visit) = self.visit.filter(|_| !known) else { return Ok(()) };
+        self.cpu = Some((limited, now));
+        match self.app.branch.cpu_limited(visit, by, limited).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.complain(&error.into()).await,
+        }
+    }
+
     async fn hello_staff(&mut self) -> Result<(), Option<End>> {
         let session = match session(&self.app, self.cookie).await {
             Ok(session) => session,
             Err(problem) => return self.refuse(problem).await,
         };
-        match session.account.role {
-            Role::Staff | Role::Supervisor => {}
+        let supervises = match session.account.role {
+            Role::Staff => false,
+            Role::Supervisor => true,
             Role::Auditor | Role::Admin => return self.refuse(Problem::FORBIDDEN).await,
-        }
-        self.who = Who::Staff(session.account.id);
+        };
+        self.who = Who::Staff(Viewer { id: session.account.id, supervises });
         self.session_ended = self.app.sessions.ended(&session.token);
         let mut queue = self.app.branch.queue();
         queue.mark_changed();
@@ -260,11 +279,12 @@ impl Connection {
     async fn watch_as_staff(&mut self, visit: VisitId, me: UserId) -> Result<(), Option<End>> {
         match self.app.branch.watch(visit).await {
             Ok(Some(mut views)) => {
-                let allowed = own_view(&views.borrow(), me);
+                let allowed = watched(&views.borrow(), me).map(|_| ());
                 if let Err(problem) = allowed {
                     return self.complain(&problem).await;
                 }
                 views.mark_changed();
+                self.visit = Some(visit);
                 self.views = Some(views);
                 Ok(())
             }
@@ -292,8 +312,8 @@ impl Connection {
                 let visit = Box::new((*now.customer).clone());
                 self.send(&ServerMessage::CustomerVisit { visit }).await
             }
-            Who::Staff(me) => match own_view(&now, me) {
-                Ok(view) => self.send(&ServerMessage::StaffVisit { visit: Box::new(view) }).await,
+            Who::Staff(me) => match watched(&now, me.id) {
+                Ok(message) => self.send(&message).await,
                 Err(problem) => {
                     self.views = None;
                     self.complain(&problem).await
@@ -315,7 +335,7 @@ impl Connection {
     /// An open console counts as activity: staff in a long call are not signed out of it. What
     /// has ended in the database or by age is noticed here at the latest.
     async fn keep_alive(&mut self) -> Result<(), Option<End>> {
-        if self.app.clock.mono().since(self.limits.heard) >= SILENT_FOR {
+        if self.app.clock.mono().since(self.limits.heard()) >= SILENT_FOR {
             return Err(None);
         }
         if matches!(self.who, Who::Staff(_))
@@ -330,8 +350,7 @@ impl Connection {
         let message =
             ServerMessage::Error { code: "bad_message".to_owned(), detail: detail.to_owned() };
         self.send(&message).await?;
-        self.limits.strikes += 1;
-        if self.limits.strikes >= MAX_STRIKES {
+        if self.limits.strike_is_last() {
             return Err(Some(End::policy("three_strikes")));
         }
         Ok(())
@@ -369,17 +388,6 @@ impl Connection {
 
 const GOING_AWAY: End = End { code: close_code::AWAY, reason: "going_away" };
 
-impl Limits {
-    fn admit(&mut self) -> bool {
-        if self.heard.since(self.second) >= Duration::from_secs(1) {
-            self.second = self.heard;
-            self.in_second = 0;
-        }
-        self.in_second += 1;
-        self.in_second <= MAX_RATE
-    }
-}
-
 async fn session(app: &App, cookie: Option<TokenHash>) -> Result<Session, Problem> {
     let token = cookie.ok_or(Problem::NOT_SIGNED_IN)?;
     match app.sessions.authenticate(&token).await {
@@ -394,20 +402,5 @@ async fn changed<T>(receiver: &mut Option<watch::Receiver<T>>) -> bool {
     match receiver {
         Some(receiver) => receiver.changed().await.is_ok(),
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_is_cut_and_a_steady_client_is_not() {
-        let mut limits = Limits { second: Mono::ZERO, in_second: 0, strikes: 0, heard: Mono::ZERO };
-        assert_eq!((0..30).filter(|_| limits.admit()).count(), 20);
-        for n in 1..100u64 {
-            limits.heard = Mono::from_millis(1_000 + n * 60);
-            assert!(limits.admit(), "message {n}");
-        }
     }
 }

@@ -17,7 +17,7 @@ use super::{Session, SessionError, Token, TokenHash};
 use crate::{
     api::{App, Problem, SESSION_COOKIE},
     store::Role,
-    visit::Actor,
+    visit::{Actor, Inviter},
 };
 
 /// Somebody signed in, whoever.
@@ -27,6 +27,10 @@ pub struct SessionAuth(pub Session);
 /// A staff member or supervisor.
 #[derive(Debug)]
 pub struct StaffAuth(pub Session);
+
+/// A supervisor.
+#[derive(Debug)]
+pub struct SupervisorAuth(pub Session);
 
 /// An auditor.
 #[derive(Debug)]
@@ -38,6 +42,14 @@ pub struct CustomerAuth {
     /// The link's visit.
     pub visit: VisitId,
 }
+
+/// Whoever holds a token for a call. Which call and what right is for the branch to say.
+#[derive(Debug, Clone, Copy)]
+pub struct MediaTokenAuth(pub TokenHash);
+
+/// Who may make tokens for a call: staff for their own, an administrator for every one.
+#[derive(Debug, Clone, Copy)]
+pub struct InviterAuth(pub Inviter);
 
 /// Where the request came from; `None` when the server does not say.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +66,20 @@ impl StaffAuth {
     #[must_use]
     pub const fn actor(&self) -> Actor {
         Actor::Staff(self.user())
+    }
+}
+
+impl SupervisorAuth {
+    /// Their account.
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        self.0.account.id
+    }
+
+    /// As one who attends a call.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        Actor::Supervisor(self.user())
     }
 }
 
@@ -86,6 +112,18 @@ impl FromRequestParts<Arc<App>> for StaffAuth {
     }
 }
 
+impl FromRequestParts<Arc<App>> for SupervisorAuth {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let SessionAuth(session) = SessionAuth::from_request_parts(parts, app).await?;
+        match session.account.role {
+            Role::Supervisor => Ok(Self(session)),
+            Role::Staff | Role::Auditor | Role::Admin => Err(Problem::FORBIDDEN),
+        }
+    }
+}
+
 impl FromRequestParts<Arc<App>> for AuditorAuth {
     type Rejection = Problem;
 
@@ -102,11 +140,32 @@ impl FromRequestParts<Arc<App>> for CustomerAuth {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let shown = bearer.and_then(|v| v.strip_prefix("Bearer ")).ok_or(Problem::LINK_UNKNOWN)?;
-        let token = Token::parse(shown).ok_or(Problem::LINK_UNKNOWN)?;
+        let token = bearer(&parts.headers).ok_or(Problem::LINK_UNKNOWN)?;
         let visit = app.visit_of_link(&token.hash()).await?;
         Ok(Self { visit })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for MediaTokenAuth {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers).ok_or(Problem::BAD_MEDIA_TOKEN)?;
+        Ok(Self(token.hash()))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for InviterAuth {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let SessionAuth(session) = SessionAuth::from_request_parts(parts, app).await?;
+        let any_visit = match session.account.role {
+            Role::Staff | Role::Supervisor => false,
+            Role::Admin => true,
+            Role::Auditor => return Err(Problem::FORBIDDEN),
+        };
+        Ok(Self(Inviter { user: session.account.id, any_visit }))
     }
 }
 
@@ -117,6 +176,14 @@ impl FromRequestParts<Arc<App>> for PeerAddr {
         let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self(info.map(|ConnectInfo(addr)| addr.ip())))
     }
+}
+
+/// The token of an `Authorization` header (RFC 6750 section 2.1). The scheme's case does not
+/// matter (RFC 9110 section 11.1).
+fn bearer(headers: &HeaderMap) -> Option<Token> {
+    let shown = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = shown.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") { Token::parse(token.trim()) } else { None }
 }
 
 /// The session token a browser shows.

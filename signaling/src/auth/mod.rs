@@ -7,7 +7,10 @@ mod session;
 mod throttle;
 mod token;
 
-pub use extract::{AuditorAuth, CustomerAuth, PeerAddr, SessionAuth, StaffAuth};
+pub use extract::{
+    AuditorAuth, CustomerAuth, InviterAuth, MediaTokenAuth, PeerAddr, SessionAuth, StaffAuth,
+    SupervisorAuth,
+};
 pub(crate) use extract::{origin_allowed, session_token};
 pub use password::{PasswordError, Passwords};
 pub use session::{Session, SessionError, Sessions};

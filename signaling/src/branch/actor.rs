@@ -9,12 +9,14 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use vbranch_domain::{
-    Clock, UserId, VisitId,
+    CallId, Clock, ParticipantId, UserId, VisitId,
     recording::{RecorderEvent, StoreId},
 };
 
 use super::{
-    BranchError, Done, Made, Message, Ports, QueueRow, Seen, journal::Durable, registry::Registry,
+    BranchError, Done, Made, Message, Ports, QueueRow, Seen,
+    journal::Durable,
+    registry::{Registry, Whose},
     worker,
 };
 use crate::{
@@ -22,7 +24,7 @@ use crate::{
     metrics as gauges,
     ports::PortEvent,
     store::{Entry, StoredVisit},
-    visit::{Command, Effect, Now, PortCall, view::StoresView},
+    visit::{CallNews, Command, Effect, GuestCommand, Now, PortCall, view::StoresView},
 };
 
 /// How exactly graces and expiries are kept.
@@ -97,15 +99,19 @@ impl Branch {
             Message::Plan { visit, by, reply } => {
                 let _ = reply.send(self.registry.plan(visit, by, now));
             }
+            Message::Guest { key, joins, reply } => {
+                let _ = reply.send(self.registry.guest_plan(key, joins, now));
+            }
             Message::Look { visit, reply } => {
                 let place = self.registry.places.get(&visit);
                 let _ = reply.send(place.map(|p| Seen {
+                    call: p.visit.state().created.call,
                     views: p.views.subscribe(),
                     recording: p.visit.state().recording,
                     media: Arc::clone(&p.media),
                 }));
             }
-            Message::Dismiss { staff } => self.dismiss(staff),
+            Message::Dismiss { who } => self.dismiss(who),
             Message::Resolve { link, reply } => {
                 let _ = reply.send(self.registry.resolve(&link, now.wall));
             }
@@ -147,7 +153,15 @@ impl Branch {
         })
     }
 
-    fn dismiss(&mut self, staff: UserId) {
+    fn dismiss(&mut self, who: UserId) {
+        for id in self.registry.attended_by(who) {
+            tracing::warn!(visit = %id, supervisor = %who, "no longer signed in: line cut");
+            self.tell(id, Command::EndSupervision { by: who });
+        }
+        self.dismiss_staff(who);
+    }
+
+    fn dismiss_staff(&mut self, staff: UserId) {
         let Some(id) = self.registry.visit_of(staff) else { return };
         let Some(place) = self.registry.places.get(&id) else { return };
         if place.visit.state().staff_connected {
@@ -163,9 +177,15 @@ impl Branch {
         let now = self.now();
         let place = self.registry.places.get_mut(&id).ok_or(BranchError::Unknown)?;
         let tick = command == Command::Tick;
+        let news = matches!(command, Command::Call(_));
         let effects = place.visit.handle(command, now)?;
         if tick && effects.is_empty() {
             // Spares everyone a projection twice a second.
+            return Ok(());
+        }
+        if news {
+            // Comes often, and changes neither the queue nor what is kept.
+            self.registry.show(id, self.stores());
             return Ok(());
         }
         let mut stalled = false;
@@ -201,21 +221,55 @@ impl Branch {
     fn hear(&mut self, event: PortEvent) {
         match event {
             PortEvent::MediaConnected { call, participant } => {
-                if let Some((id, party)) = self.registry.party(call, participant) {
-                    self.tell(id, Command::Connected(party));
+                match self.registry.owner_of(call, participant) {
+                    Some((id, Whose::Party(party))) => self.tell(id, Command::Connected(party)),
+                    Some((id, Whose::Supervisor)) => {
+                        self.tell(id, Command::SupervisorConnected(participant));
+                    }
+                    Some((id, Whose::Guest)) => {
+                        self.tell(id, Command::Guest(GuestCommand::Connected(participant)));
+                    }
+                    None => {}
                 }
             }
             PortEvent::MediaDisconnected { call, participant } => {
-                if let Some((id, party)) = self.registry.party(call, participant) {
-                    self.tell(id, Command::Disconnected(party));
+                match self.registry.owner_of(call, participant) {
+                    Some((id, Whose::Party(party))) => self.tell(id, Command::Disconnected(party)),
+                    Some((id, Whose::Supervisor)) => {
+                        self.tell(id, Command::SupervisorDisconnected(participant));
+                    }
+                    Some((id, Whose::Guest)) => {
+                        self.tell(id, Command::Guest(GuestCommand::Disconnected(participant)));
+                    }
+                    None => {}
                 }
             }
+            PortEvent::Slots { call, participant, slots } => {
+                self.hear_call(call, Some(participant), CallNews::Slots(participant, slots));
+            }
+            PortEvent::ActiveSpeaker { call, participant } => {
+                self.hear_call(call, participant, CallNews::Speaker(participant));
+            }
+            PortEvent::Quality { call, participant, quality } => {
+                self.hear_call(call, Some(participant), CallNews::Quality(participant, quality));
+            }
             PortEvent::Kyc { call, participant, event } => {
-                if let Some((id, Party::Customer)) = self.registry.party(call, participant) {
+                let whose = self.registry.owner_of(call, participant);
+                if let Some((id, Whose::Party(Party::Customer))) = whose {
                     self.tell(id, Command::Kyc(event));
                 }
             }
             PortEvent::Recorder(event) => self.hear_recorder(event),
+        }
+    }
+
+    /// What concerns a participant must concern one of the visit's own.
+    fn hear_call(&mut self, call: CallId, about: Option<ParticipantId>, news: CallNews) {
+        let known = |who| self.registry.owner_of(call, who).is_some();
+        if about.is_none_or(known)
+            && let Some(id) = self.registry.of_call(call)
+        {
+            self.tell(id, Command::Call(news));
         }
     }
 

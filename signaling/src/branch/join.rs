@@ -3,13 +3,12 @@
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::task::JoinError as TaskError;
-use vbranch_domain::{Mono, VisitId, recording::RecordingMeta};
+use vbranch_domain::{CallId, Mono, VisitId, recording::RecordingMeta};
 
 use super::{Branch, BranchError};
 use crate::{
-    content::Party,
-    ports::{MediaError, RecorderError},
-    visit::{Actor, Command, MediaPlan},
+    ports::{MediaAnswer, MediaError, RecorderError},
+    visit::{Actor, Command},
 };
 
 /// Why a party could not join.
@@ -91,27 +90,36 @@ impl Branch {
             self.open_recording(visit, meta).await?;
         }
         self.step_on(visit, Command::Joining(by)).await?;
-        let answer = match self.ports.media.join(plan.call, plan.participant, offer).await {
+        let joined = self.ports.media.join(plan.call, plan.participant, plan.seat, offer).await;
+        let answer = match joined {
             // Before the client can have the answer, hence before the new connection can be up.
-            Ok(sdp) => self.joined(visit, by.party(), sdp).await.map_err(JoinError::from),
+            Ok(answer) => self.joined(visit, by, answer).await.map_err(JoinError::from),
             Err(error) => Err(error.into()),
         };
-        self.hang_up_if_over(visit, &plan).await;
+        self.hang_up_if_over(visit, plan.call).await;
         answer
     }
 
     async fn joined(
         &self,
         visit: VisitId,
-        party: Party,
-        sdp: String,
+        by: Actor,
+        answer: MediaAnswer,
     ) -> Result<Answer, BranchError> {
-        let views = self.step_on(visit, Command::Joined(party)).await?.views;
-        let connection = match party {
-            Party::Customer => views.customer.media.connection,
-            Party::Staff => views.staff.media.connection,
+        let MediaAnswer { sdp, restarted } = answer;
+        // A restart is no new connection: the former was not lost, and none will come up.
+        let views = if restarted {
+            let seen = self.look(visit).await?.ok_or(BranchError::Unknown)?;
+            seen.views.borrow().clone()
+        } else {
+            self.step_on(visit, Command::Joined(by)).await?.views
         };
-        Ok(Answer { sdp, connection })
+        let media = match by {
+            Actor::Customer => views.customer.media,
+            Actor::Staff(_) => views.staff.media,
+            Actor::Supervisor(id) => views.supervisor(id)?.media,
+        };
+        Ok(Answer { sdp, connection: media.connection })
     }
 
     async fn open_recording(&self, visit: VisitId, meta: RecordingMeta) -> Result<(), JoinError> {
@@ -139,13 +147,13 @@ impl Branch {
 
     /// The visit may have ended while the media plane was making the answer, and its call with it:
     /// the join then made a new one that nobody would end.
-    async fn hang_up_if_over(&self, visit: VisitId, plan: &MediaPlan) {
+    pub(super) async fn hang_up_if_over(&self, visit: VisitId, call: CallId) {
         let over = match self.look(visit).await {
             Ok(Some(seen)) => seen.views.borrow().customer.outcome.is_some(),
             Ok(None) | Err(_) => true,
         };
         if over {
-            self.ports.media.end(plan.call).await;
+            self.ports.media.end(call).await;
         }
     }
 }

@@ -142,7 +142,7 @@ mod tests {
     use vbranch_domain::RecordingId;
 
     use super::*;
-    use crate::content::Party;
+    use crate::visit::Actor;
 
     #[test]
     fn a_full_journal_takes_no_orders_but_hears_what_came_of_those_it_took() {
@@ -151,7 +151,7 @@ mod tests {
         assert!(!journal.has_room() && !journal.takes(&Command::Leave));
         let release = Command::ReleaseStep { step: "document".to_owned() };
         let opened = Command::RecordingOpened(RecordingId::random());
-        for news in [release, opened, Command::Joined(Party::Customer)] {
+        for news in [release, opened, Command::Joined(Actor::Customer)] {
             assert!(journal.takes(&news), "{news:?}");
         }
     }

@@ -6,6 +6,7 @@
 //! by the request that asked for it ([`join`], [`steps`]).
 
 mod actor;
+mod guests;
 mod join;
 mod journal;
 mod registry;
@@ -19,8 +20,9 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use vbranch_domain::{Clock, UnixMillis, UserId, VisitId};
+use vbranch_domain::{CallId, Clock, ParticipantId, UnixMillis, UserId, VisitId};
 
+pub use guests::GuestKey;
 pub use join::{Answer, JoinError};
 pub use steps::{StepDone, StepError};
 pub(crate) use worker::Ports;
@@ -32,8 +34,8 @@ use crate::{
     ports::PortEvent,
     store::{Store, StoreError},
     visit::{
-        Actor, Command, MediaPlan, Refusal,
-        view::{CustomerView, QueueEntry, StaffView},
+        Actor, Command, GuestPlan, MediaPlan, Refusal,
+        view::{CustomerView, QueueEntry, StaffView, SupervisorView},
     },
 };
 
@@ -71,6 +73,29 @@ pub struct Views {
     pub staff: Arc<StaffView>,
     /// Who that is.
     pub owner: Option<UserId>,
+    /// For each supervisor who attends.
+    pub supervisors: Vec<(UserId, Arc<SupervisorView>)>,
+}
+
+impl Views {
+    /// What this supervisor sees.
+    ///
+    /// # Errors
+    /// They do not attend.
+    pub fn supervisor(&self, who: UserId) -> Result<Arc<SupervisorView>, Refusal> {
+        let found = self.supervisors.iter().find(|(id, _)| *id == who);
+        found.map(|(_, view)| Arc::clone(view)).ok_or(Refusal::NotSupervising)
+    }
+
+    /// Who this is in the call.
+    fn participant(&self, by: Actor) -> Result<ParticipantId, Refusal> {
+        match by {
+            Actor::Customer => Ok(self.customer.call.me),
+            Actor::Staff(id) if self.owner == Some(id) => Ok(self.staff.call.me),
+            // Signed in, and not the one who serves: perhaps one who attends.
+            Actor::Staff(id) | Actor::Supervisor(id) => Ok(self.supervisor(id)?.call.me),
+        }
+    }
 }
 
 /// A line of the queue and whose it is.
@@ -80,6 +105,8 @@ pub struct QueueRow {
     pub entry: QueueEntry,
     /// Who has accepted it.
     pub owner: Option<UserId>,
+    /// Who attends it.
+    pub supervisors: Vec<UserId>,
 }
 
 /// A link that was made.
@@ -119,6 +146,12 @@ pub enum BranchError {
     /// Nothing of that name is sold.
     #[error("no such product")]
     NoProduct,
+    /// No live call has this id.
+    #[error("no such call")]
+    NoCall,
+    /// The call knows no such token.
+    #[error("no such token")]
+    NotInvited,
     /// This party has joined too often in a short time.
     #[error("too many joins in a short time")]
     TooManyJoins,
@@ -134,8 +167,9 @@ enum Message {
     Create { product: String, lifetime: Duration, by: Option<UserId>, reply: Reply<Made> },
     Do { visit: VisitId, command: Command, reply: Reply<Done> },
     Plan { visit: VisitId, by: Actor, reply: Reply<MediaPlan> },
+    Guest { key: GuestKey, joins: bool, reply: Reply<GuestPlan> },
     Look { visit: VisitId, reply: oneshot::Sender<Option<Seen>> },
-    Dismiss { staff: UserId },
+    Dismiss { who: UserId },
     Resolve { link: TokenHash, reply: oneshot::Sender<Link> },
     Stop { reply: oneshot::Sender<()> },
 }
@@ -155,6 +189,7 @@ struct Done {
 }
 
 struct Seen {
+    call: CallId,
     views: watch::Receiver<Views>,
     recording: Option<vbranch_domain::RecordingId>,
     /// Held while media is being set up, so that no visit gets two recordings.
@@ -248,13 +283,14 @@ impl Branch {
         self.queue.clone()
     }
 
-    /// Cuts the line of a staff member who is no longer signed in: who may not see the visit must
-    /// not see the customer either. The visit goes on as after any lost line.
+    /// Cuts the lines of somebody who is no longer signed in: who may not see the visit must not
+    /// see the customer either. Their own visit goes on as after any lost line; one they attend,
+    /// without them.
     ///
     /// # Errors
     /// When the branch is stopping.
-    pub(crate) async fn dismiss(&self, staff: UserId) -> Result<(), BranchError> {
-        self.tx.send(Message::Dismiss { staff }).await.map_err(|_| BranchError::Unavailable)
+    pub(crate) async fn dismiss(&self, who: UserId) -> Result<(), BranchError> {
+        self.tx.send(Message::Dismiss { who }).await.map_err(|_| BranchError::Unavailable)
     }
 
     /// Closes live visits as interrupted and waits until that is done and kept.
@@ -266,6 +302,23 @@ impl Branch {
         if timeout(STOP_WAIT, tasks.journal).await.is_err() {
             tracing::error!("the database did not take the last events");
         }
+    }
+
+    /// Somebody's client says whether its own machine limits what it sends. Not a command: it
+    /// changes nothing of the visit, and must not queue behind what does.
+    ///
+    /// # Errors
+    /// Who has no place in the call, or when the branch is stopping.
+    pub async fn cpu_limited(
+        &self,
+        visit: VisitId,
+        by: Actor,
+        limited: bool,
+    ) -> Result<(), BranchError> {
+        let seen = self.look(visit).await?.ok_or(BranchError::Unknown)?;
+        let participant = seen.views.borrow().participant(by)?;
+        self.ports.media.cpu_limited(seen.call, participant, limited).await;
+        Ok(())
     }
 
     async fn look(&self, visit: VisitId) -> Result<Option<Seen>, BranchError> {

@@ -9,15 +9,17 @@ use std::{
 use tokio::sync::{Mutex, mpsc, watch};
 use vbranch_domain::{CallId, Mono, ParticipantId, RecordingId, UnixMillis, UserId, VisitId};
 
-use super::{BranchError, Link, NewLink, QueueRow, Views, join::RecentJoins, journal::Journal};
+use super::{
+    BranchError, GuestKey, Link, NewLink, QueueRow, Views, join::RecentJoins, journal::Journal,
+};
 use crate::{
     auth::{Token, TokenHash},
     config::Limits,
     content::{Content, Party},
     store::{Entry, NewVisit, StoredVisit},
     visit::{
-        Actor, Command, Created, Effect, MediaPlan, Now, PortCall, Visit, VisitState,
-        view::StoresView,
+        Actor, Command, Created, Effect, GuestPlan, MediaPlan, Now, PortCall, Refusal, Supervisor,
+        Visit, VisitState, view::StoresView,
     },
 };
 
@@ -29,9 +31,20 @@ pub(super) struct Place {
     pub worker: Option<mpsc::Sender<PortCall>>,
     customer_joins: RecentJoins,
     staff_joins: RecentJoins,
+    /// Of all who attend: no call needs many of them at once.
+    supervisor_joins: RecentJoins,
+    guest_joins: Vec<(ParticipantId, RecentJoins)>,
     /// When it ended, and what the journal must have reached before it can be forgotten.
     pub ended: Option<(Mono, u64)>,
     token: TokenHash,
+}
+
+/// Whose media it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Party(Party),
+    Supervisor,
+    Guest,
 }
 
 /// The visits of this process.
@@ -152,6 +165,8 @@ impl Registry {
             worker: None,
             customer_joins: RecentJoins::default(),
             staff_joins: RecentJoins::default(),
+            supervisor_joins: RecentJoins::default(),
+            guest_joins: Vec::new(),
             ended: None,
             token,
         };
@@ -164,10 +179,45 @@ impl Registry {
         // First: who may not join at all must not use up the joins of who may.
         let plan = place.visit.media_plan(by, now)?;
         let joins = match by.party() {
-            Party::Customer => &mut place.customer_joins,
-            Party::Staff => &mut place.staff_joins,
+            Some(Party::Customer) => &mut place.customer_joins,
+            Some(Party::Staff) => &mut place.staff_joins,
+            None => &mut place.supervisor_joins,
         };
         if joins.admit(now.mono) { Ok(plan) } else { Err(BranchError::TooManyJoins) }
+    }
+
+    /// What somebody with a token may do, and where; counts a join if it is to be one.
+    pub fn guest_plan(
+        &mut self,
+        key: GuestKey,
+        joins: bool,
+        now: Now,
+    ) -> Result<GuestPlan, BranchError> {
+        let id = self.of_call(key.call).ok_or(BranchError::NoCall)?;
+        let place = self.places.get_mut(&id).ok_or(BranchError::NoCall)?;
+        let plan = match place.visit.guest_plan(&key.token, key.right) {
+            Err(Refusal::GuestUnknown) => return Err(BranchError::NotInvited),
+            plan => plan?,
+        };
+        if !joins {
+            return Ok(plan);
+        }
+        // Those whose token was taken back need not be counted any longer.
+        let visit = &place.visit;
+        place.guest_joins.retain(|(who, _)| visit.has_guest(*who));
+        let known = place.guest_joins.iter().position(|(who, _)| *who == plan.participant);
+        let index = known.unwrap_or_else(|| {
+            place.guest_joins.push((plan.participant, RecentJoins::default()));
+            place.guest_joins.len() - 1
+        });
+        let admitted =
+            place.guest_joins.get_mut(index).is_some_and(|(_, recent)| recent.admit(now.mono));
+        if admitted { Ok(plan) } else { Err(BranchError::TooManyJoins) }
+    }
+
+    /// The visit whose call this is.
+    pub fn of_call(&self, call: CallId) -> Option<VisitId> {
+        self.by_call.get(&call).copied()
     }
 
     /// Brings the queue and the indexes in line with what became of a visit.
@@ -214,10 +264,14 @@ impl Registry {
 
     fn project(&self, visit: &Visit, stores: StoresView) -> Views {
         let position = self.position(visit.id());
+        let staff = visit.staff_view(stores);
+        let supervisor =
+            |(s, mode): (Supervisor, _)| (s.id, Arc::new(visit.supervisor_view(s, mode, &staff)));
         Views {
             customer: Arc::new(visit.customer_view(&self.content.consents, position)),
-            staff: Arc::new(visit.staff_view(stores)),
+            supervisors: visit.attendants().map(supervisor).collect(),
             owner: visit.state().staff.as_ref().map(|s| s.id),
+            staff: Arc::new(staff),
         }
     }
 
@@ -236,8 +290,16 @@ impl Registry {
             .map(|place| QueueRow {
                 entry: place.visit.queue_entry(self.position(place.visit.id())),
                 owner: place.visit.state().staff.as_ref().map(|s| s.id),
+                supervisors: place.visit.attendants().map(|(s, _)| s.id).collect(),
             })
             .collect()
+    }
+
+    /// The calls this supervisor attends.
+    pub fn attended_by(&self, supervisor: UserId) -> Vec<VisitId> {
+        let in_call = self.places.values().filter(|p| p.ended.is_none());
+        let attended = in_call.filter(|p| p.visit.attendants().any(|(s, _)| s.id == supervisor));
+        attended.map(|p| p.visit.id()).collect()
     }
 
     /// Those who wait, in order.
@@ -270,14 +332,14 @@ impl Registry {
         }
     }
 
-    /// Whose media this is.
-    pub fn party(&self, call: CallId, participant: ParticipantId) -> Option<(VisitId, Party)> {
-        let id = *self.by_call.get(&call)?;
+    /// Whose media this is: one of the two parties', a supervisor's, a guest's.
+    pub fn owner_of(&self, call: CallId, participant: ParticipantId) -> Option<(VisitId, Whose)> {
+        let id = self.of_call(call)?;
         let visit = &self.places.get(&id)?.visit;
-        let party = [Party::Customer, Party::Staff]
-            .into_iter()
-            .find(|party| visit.participant(*party) == participant)?;
-        Some((id, party))
+        let party = Party::ALL.into_iter().find(|party| visit.participant(*party) == participant);
+        let supervisor = || visit.is_supervisor(participant).then_some(Whose::Supervisor);
+        let guest = || visit.has_guest(participant).then_some(Whose::Guest);
+        Some((id, party.map(Whose::Party).or_else(supervisor).or_else(guest)?))
     }
 
     /// Whose recording this is.

@@ -47,6 +47,12 @@ async fn perform(ports: &Ports, call: CallId, customer: ParticipantId, next: Por
         }
         PortCall::BeginKyc => ports.kyc.begin(call, customer).await,
         PortCall::CancelKyc => ports.kyc.cancel(call, customer).await,
+        PortCall::SetSeat(participant, seat) => {
+            ports.media.set_seat(call, participant, seat).await;
+        }
+        PortCall::Mute(participant, kind, muted) => {
+            ports.media.mute(call, participant, kind, muted).await;
+        }
         PortCall::Drop(participant) => ports.media.leave(call, participant).await,
         PortCall::EndMedia => ports.media.end(call).await,
         PortCall::CloseRecording(recording, at) => ports.recorder.close(recording, at).await,

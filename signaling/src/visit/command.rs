@@ -1,13 +1,16 @@
 //! What goes into a visit and what comes out of it.
 
 use vbranch_domain::{
-    Mono, ParticipantId, RecordingId, UnixMillis, UserId,
+    MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UnixMillis, UserId,
     kyc::KycEvent,
     recording::{ArtifactRef, RecordedParticipant},
     timeline::TimelineEvent,
 };
 
-use super::event::{ConsentEvidence, Outcome, Recorded, StaffBadge, StepOutcome};
+use super::{
+    event::{ConsentEvidence, Outcome, Recorded, StaffBadge, StepOutcome, SupervisionMode},
+    guests::GuestCommand,
+};
 use crate::content::{Party, StepKind};
 
 /// The present moment, on both clocks.
@@ -26,15 +29,18 @@ pub enum Actor {
     Customer,
     /// A signed-in staff member; only the one who accepted may act.
     Staff(UserId),
+    /// A signed-in supervisor; only one who attends the call may join it.
+    Supervisor(UserId),
 }
 
 impl Actor {
-    /// Which side of the visit that is.
+    /// Which side of the visit that is; `None` for who only attends.
     #[must_use]
-    pub const fn party(self) -> Party {
+    pub const fn party(self) -> Option<Party> {
         match self {
-            Self::Customer => Party::Customer,
-            Self::Staff(_) => Party::Staff,
+            Self::Customer => Some(Party::Customer),
+            Self::Staff(_) => Some(Party::Staff),
+            Self::Supervisor(_) => None,
         }
     }
 }
@@ -58,8 +64,41 @@ pub enum Command {
     Connected(Party),
     /// A party's media connection is gone.
     Disconnected(Party),
-    /// A party's former media connection, if any, has made way for one that is not up yet.
-    Joined(Party),
+    /// Somebody's former media connection, if any, has made way for one that is not up yet.
+    Joined(Actor),
+    /// A supervisor's media connection is up.
+    SupervisorConnected(ParticipantId),
+    /// A supervisor's media connection is gone.
+    SupervisorDisconnected(ParticipantId),
+    /// A supervisor begins to attend the call, or goes on in another way.
+    Supervise {
+        /// Who.
+        by: UserId,
+        /// How.
+        mode: SupervisionMode,
+        /// Their place in the call, should they have none in this visit yet.
+        participant: ParticipantId,
+    },
+    /// A supervisor attends no more.
+    EndSupervision {
+        /// Who.
+        by: UserId,
+    },
+    /// Staff mute somebody, or let them be heard or seen again.
+    Mute {
+        /// Who decides.
+        by: Actor,
+        /// Whose media.
+        participant: ParticipantId,
+        /// Which.
+        kind: MediaKind,
+        /// Whether it is kept from the others.
+        muted: bool,
+    },
+    /// About somebody who takes part by a token.
+    Guest(GuestCommand),
+    /// News from the call, for the pages alone.
+    Call(CallNews),
     /// The customer begins a liveness check, or tries again.
     StartLiveness {
         /// Whether checks can be made at all.
@@ -118,12 +157,27 @@ pub enum Command {
     Tick,
 }
 
+/// What the media plane tells of a call. Shown, and neither kept nor recorded: the recording has
+/// the media itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallNews {
+    /// What a participant's slots show.
+    Slots(ParticipantId, Vec<Slot>),
+    /// Who speaks.
+    Speaker(Option<ParticipantId>),
+    /// How good a participant's connection is.
+    Quality(ParticipantId, Quality),
+}
+
 impl Command {
     /// Whether it only tells the visit what has been done for it already. Refusing that for want
     /// of room would leave a step reserved or a recording open that nobody knows of.
     #[must_use]
     pub const fn is_news(&self) -> bool {
-        matches!(self, Self::RecordingOpened(_) | Self::Joined(_) | Self::ReleaseStep { .. })
+        matches!(
+            self,
+            Self::RecordingOpened(_) | Self::Joined(_) | Self::ReleaseStep { .. } | Self::Guest(_)
+        )
     }
 }
 
@@ -147,6 +201,10 @@ pub enum PortCall {
     BeginKyc,
     /// Stop it without a verdict.
     CancelKyc,
+    /// Seat a participant elsewhere.
+    SetSeat(ParticipantId, Seat),
+    /// Keep what a participant sends from the others, or let it through again.
+    Mute(ParticipantId, MediaKind, bool),
     /// Hang up on one participant.
     Drop(ParticipantId),
     /// Hang up on everyone.
@@ -188,6 +246,27 @@ pub enum Refusal {
     /// This visit is somebody else's.
     #[error("the visit was accepted by somebody else, or by nobody yet")]
     NotYourVisit,
+    /// The supervisor does not attend this call.
+    #[error("you do not attend this call")]
+    NotSupervising,
+    /// Who serves the customer does not supervise themselves.
+    #[error("this is your own visit")]
+    OwnVisit,
+    /// As many supervisors as a call takes.
+    #[error("too many supervisors attend this call")]
+    TooManySupervisors,
+    /// Nobody of that id takes part, or not one whom staff may mute.
+    #[error("no participant of that id whom you may mute")]
+    ParticipantUnknown,
+    /// The token gives the other right.
+    #[error("the token does not give this right")]
+    WrongRight,
+    /// No such token of this visit, or no such session of it.
+    #[error("no such token or session")]
+    GuestUnknown,
+    /// As many tokens as a visit can have.
+    #[error("too many tokens for one visit")]
+    TooManyGuests,
     /// The journey has no such step.
     #[error("the journey has no such step")]
     StepUnknown,

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{
-    CallId, ParticipantId, RecordingId, UnixMillis, UserId, kyc::KycVerdict, recording::ArtifactRef,
+    CallId, MediaKind, ParticipantId, RecordingId, Seat, UnixMillis, UserId, kyc::KycVerdict,
+    recording::ArtifactRef,
 };
 
 use crate::content::Party;
@@ -73,6 +74,38 @@ pub enum VisitEvent {
         /// Who.
         staff: StaffBadge,
     },
+    /// A supervisor began to attend.
+    SupervisionBegan {
+        /// Who.
+        supervisor: UserId,
+        /// As whom in the call.
+        participant: ParticipantId,
+        /// How.
+        mode: SupervisionMode,
+    },
+    /// A supervisor attends in another way.
+    SupervisionChanged {
+        /// Who.
+        supervisor: UserId,
+        /// How.
+        mode: SupervisionMode,
+    },
+    /// A supervisor attends no more.
+    SupervisionEnded {
+        /// Who.
+        supervisor: UserId,
+    },
+    /// Staff decided whether what a participant sends reaches the others.
+    Muted {
+        /// Whose media.
+        participant: ParticipantId,
+        /// Which.
+        kind: MediaKind,
+        /// Whether it does not.
+        muted: bool,
+        /// Who decided.
+        by: UserId,
+    },
     /// A step was opened.
     StepOpened {
         /// Which.
@@ -121,6 +154,11 @@ impl VisitEvent {
             Self::FaceWithdrawn { .. } => "face_withdrawn",
             Self::Queued => "queued",
             Self::Accepted { .. } => "accepted",
+            Self::SupervisionBegan { .. } => "supervision_began",
+            Self::SupervisionChanged { .. } => "supervision_changed",
+            Self::SupervisionEnded { .. } => "supervision_ended",
+            Self::Muted { muted: true, .. } => "muted",
+            Self::Muted { muted: false, .. } => "unmuted",
             Self::StepOpened { .. } => "step_opened",
             Self::StepCompleted { .. } => "step_completed",
             Self::Alarm { .. } => "alarm",
@@ -179,6 +217,30 @@ pub struct StaffBadge {
 impl fmt::Debug for StaffBadge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StaffBadge({})", self.id)
+    }
+}
+
+/// How a supervisor attends a call. The words are those of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisionMode {
+    /// Sees and hears everyone; nobody notices.
+    Silent,
+    /// As well, and the staff member hears them.
+    Whispering,
+    /// Takes part like staff.
+    BargedIn,
+}
+
+impl SupervisionMode {
+    /// Where that is in the call.
+    #[must_use]
+    pub const fn seat(self) -> Seat {
+        match self {
+            Self::Silent => Seat::SupervisorSilent,
+            Self::Whispering => Seat::SupervisorWhispering,
+            Self::BargedIn => Seat::SupervisorBargedIn,
+        }
     }
 }
 

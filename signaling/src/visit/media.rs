@@ -1,7 +1,7 @@
 //! Media connections and the recording of a visit.
 
 use vbranch_domain::{
-    CallId, ParticipantId, RecordingId,
+    CallId, ParticipantId, RecordingId, Seat,
     recording::{RecordedParticipant, RecordingMeta},
     timeline::TimelineKind,
 };
@@ -19,6 +19,8 @@ pub struct MediaPlan {
     pub call: CallId,
     /// As whom.
     pub participant: ParticipantId,
+    /// Where they sit.
+    pub seat: Seat,
     /// The recording to open first: there is none yet and the customer brings the first media.
     pub open: Option<RecordingMeta>,
 }
@@ -29,12 +31,13 @@ impl Visit {
     /// # Errors
     /// No consent to recording yet, nobody accepted yet, not theirs, over.
     pub fn media_plan(&self, by: Actor, now: Now) -> Result<MediaPlan, Refusal> {
-        self.check_actor(by)?;
+        let (participant, seat) = self.place_of(by)?;
         match (by, self.state.phase) {
             (_, VisitState::Closed) => return Err(Refusal::Closed),
             (_, VisitState::Invited) => return Err(Refusal::WrongState),
-            (Actor::Customer, _) | (Actor::Staff(_), VisitState::InCall) => {}
-            (Actor::Staff(_), _) => return Err(Refusal::WrongState),
+            (Actor::Customer, _) | (Actor::Staff(_) | Actor::Supervisor(_), VisitState::InCall) => {
+            }
+            (Actor::Staff(_) | Actor::Supervisor(_), _) => return Err(Refusal::WrongState),
         }
         let open = match by {
             Actor::Customer if self.state.recording.is_none() => Some(RecordingMeta {
@@ -47,11 +50,25 @@ impl Visit {
             }),
             _ => None,
         };
-        Ok(MediaPlan {
-            call: self.state.created.call,
-            participant: self.participant(by.party()),
-            open,
-        })
+        Ok(MediaPlan { call: self.state.created.call, participant, seat, open })
+    }
+
+    /// Who this is in the call, and where they sit.
+    ///
+    /// # Errors
+    /// Who has no place in it.
+    pub(super) fn place_of(&self, by: Actor) -> Result<(ParticipantId, Seat), Refusal> {
+        match by {
+            Actor::Customer => Ok((self.participant(Party::Customer), Seat::Customer)),
+            Actor::Staff(_) => {
+                self.check_actor(by)?;
+                Ok((self.participant(Party::Staff), Seat::Staff))
+            }
+            Actor::Supervisor(id) => {
+                let (supervisor, mode) = self.attending(id)?;
+                Ok((supervisor.participant, mode.seat()))
+            }
+        }
     }
 
     /// The party's id in the call.
@@ -68,11 +85,15 @@ impl Visit {
     }
 
     pub(super) fn joining(&mut self, now: Now, by: Actor) -> Result<(), Refusal> {
-        self.media_plan(by, now)?;
+        let plan = self.media_plan(by, now)?;
         // A connection that never comes up must not hold its place for ever. Trying again is not
         // being here: the absence goes on from where it began.
-        if !self.state.connected(by.party()) {
-            self.lost_slot(by.party()).get_or_insert(now.mono);
+        match by.party() {
+            Some(party) if self.state.connected(party) => {}
+            Some(party) => {
+                self.lost_slot(party).get_or_insert(now.mono);
+            }
+            None => self.supervisor_joining(plan.participant, now),
         }
         Ok(())
     }
@@ -156,15 +177,21 @@ impl Visit {
         self.queue_if_ready(out);
     }
 
-    pub(super) fn joined(&mut self, out: &mut Outbox, party: Party) {
+    pub(super) fn joined(&mut self, out: &mut Outbox, by: Actor) {
         if self.state.phase == VisitState::Closed {
             return;
         }
+        let party = match by {
+            Actor::Customer => Party::Customer,
+            Actor::Staff(_) => Party::Staff,
+            Actor::Supervisor(id) => return self.supervisor_joined(out, id),
+        };
         let joins = match party {
             Party::Customer => &mut self.live.customer_joins,
             Party::Staff => &mut self.live.staff_joins,
         };
         *joins = joins.saturating_add(1);
+        self.mute_again(out, self.participant(party));
         self.disconnected(out, party);
     }
 

@@ -6,11 +6,13 @@
 
 mod command;
 mod event;
+mod guests;
 mod liveness;
 mod media;
 mod project;
 mod state;
 mod steps;
+mod supervision;
 mod timers;
 pub mod view;
 
@@ -26,12 +28,16 @@ use vbranch_domain::{
     timeline::{TimelineEvent, TimelineKind},
 };
 
-pub use command::{Actor, Command, Effect, Now, PortCall, Refusal};
-pub use event::{ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, VisitEvent};
+pub use command::{Actor, CallNews, Command, Effect, Now, PortCall, Refusal};
+pub use event::{
+    ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, SupervisionMode,
+    VisitEvent,
+};
+pub use guests::{GuestCommand, GuestPlan, Inviter, MediaRight, NewGuest};
 pub use media::MediaPlan;
 #[cfg(test)]
 use state::{LivenessStatus, RecordingState, StepProgress};
-pub use state::{State, VisitState};
+pub use state::{State, Supervisor, VisitState};
 
 use crate::{config::Limits, content::Journey};
 
@@ -60,6 +66,12 @@ struct Live {
     /// Connections each party has been given so far.
     customer_joins: u32,
     staff_joins: u32,
+    /// Supervisors' connections.
+    attendance: Vec<supervision::Attendance>,
+    /// What the media plane last said of the call.
+    call: supervision::CallLive,
+    /// Who may take part by a token, and does.
+    guests: guests::Guests,
     /// What the running check asks for and says.
     challenge: Option<view::ChallengeView>,
     advice: Option<vbranch_domain::kyc::Advice>,
@@ -159,7 +171,18 @@ impl Visit {
             Command::Alarm(code) => self.alarm(&mut out, code),
             Command::Connected(party) => self.connected(&mut out, party),
             Command::Disconnected(party) => self.disconnected(&mut out, party),
-            Command::Joined(party) => self.joined(&mut out, party),
+            Command::Joined(by) => self.joined(&mut out, by),
+            Command::SupervisorConnected(who) => self.supervisor_connected(who, true, now),
+            Command::SupervisorDisconnected(who) => self.supervisor_connected(who, false, now),
+            Command::Supervise { by, mode, participant } => {
+                self.supervise(&mut out, by, mode, participant)?;
+            }
+            Command::EndSupervision { by } => self.end_supervision(&mut out, by)?,
+            Command::Mute { by, participant, kind, muted } => {
+                self.mute(&mut out, by, participant, kind, muted)?;
+            }
+            Command::Guest(command) => self.guest(&mut out, command)?,
+            Command::Call(news) => self.call_news(news),
             Command::StartLiveness { available } => self.start_liveness(&mut out, available)?,
             Command::SkipLiveness => self.skip_liveness(&mut out)?,
             Command::Kyc(event) => self.kyc(&mut out, event),
@@ -273,7 +296,7 @@ impl Visit {
         match (by, &self.state.staff) {
             (Actor::Customer, _) => Ok(()),
             (Actor::Staff(id), Some(staff)) if staff.id == id => Ok(()),
-            (Actor::Staff(_), _) => Err(Refusal::NotYourVisit),
+            (Actor::Staff(_) | Actor::Supervisor(_), _) => Err(Refusal::NotYourVisit),
         }
     }
 

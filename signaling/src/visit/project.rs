@@ -1,12 +1,15 @@
 //! Showing a visit to each side: only what it may see.
 
+use vbranch_domain::{ParticipantId, Seat};
+
 use super::{
-    Visit,
+    SupervisionMode, Supervisor, Visit,
     state::{LivenessStatus, StepProgress},
     view::{
-        AlarmView, ConsentSubject, ConsentText, ConsentsView, CustomerView, LivenessView,
-        MediaView, ProductView, QueueEntry, QueuePlace, StaffCard, StaffLiveness,
+        AlarmView, CallView, ConsentSubject, ConsentText, ConsentsView, CustomerView, LivenessView,
+        MediaView, ParticipantView, ProductView, QueueEntry, QueuePlace, StaffCard, StaffLiveness,
         StaffLivenessView, StaffRecording, StaffView, StepState, StepView, StoresView,
+        SupervisorView,
     },
 };
 use crate::content::{ConsentTexts, Party, StepDef};
@@ -27,14 +30,11 @@ impl Visit {
                 face: s.face,
             },
             media: self.media_view(Party::Customer),
+            call: self.call_view(self.participant(Party::Customer), Seat::Customer),
             liveness: self.liveness_view(),
             queue: position
                 .map(|position| QueuePlace { position, ahead: position.saturating_sub(1) }),
-            staff: s.staff.as_ref().map(|staff| StaffCard {
-                display_name: staff.display_name.clone(),
-                title: staff.title.clone(),
-                staff_no: staff.staff_no.clone(),
-            }),
+            staff: self.staff_card(),
             recording: s.recording_state,
             steps: if s.staff.is_some() { self.steps_view(false) } else { Vec::new() },
             outcome: s.outcome,
@@ -55,6 +55,7 @@ impl Visit {
                 verdict: s.verdict.clone(),
             },
             media: self.media_view(Party::Staff),
+            call: self.call_view(self.participant(Party::Staff), Seat::Staff),
             recording: StaffRecording { state: s.recording_state, stores },
             steps: self.steps_view(true),
             alarms: s
@@ -79,7 +80,69 @@ impl Visit {
             position,
             liveness: self.staff_liveness(),
             mine: false,
+            staff: self.staff_card(),
         }
+    }
+
+    /// What a supervisor who attends sees.
+    #[must_use]
+    pub fn supervisor_view(
+        &self,
+        supervisor: Supervisor,
+        mode: SupervisionMode,
+        visit: &StaffView,
+    ) -> SupervisorView {
+        let (me, seat) = (supervisor.participant, mode.seat());
+        SupervisorView {
+            mode,
+            media: MediaView {
+                connected: self.is_connected(seat, me),
+                peer_connected: self.state.customer_connected,
+                connection: self.supervisor_joins(me),
+            },
+            call: self.call_view(me, seat),
+            staff: self.staff_card(),
+            visit: visit.clone(),
+        }
+    }
+
+    fn call_view(&self, me: ParticipantId, viewer: Seat) -> CallView {
+        let call = &self.live.call;
+        let staff =
+            self.state.staff.as_ref().map(|_| (self.participant(Party::Staff), Seat::Staff));
+        let customer = (self.participant(Party::Customer), Seat::Customer);
+        let supervisors = self.attendants().map(|(s, mode)| (s.participant, mode.seat()));
+        let guests = self.guests_present();
+        let participants = [customer].into_iter().chain(staff).chain(guests).chain(supervisors);
+        CallView {
+            me,
+            participants: participants
+                .filter(|(_, seat)| may_know_of(viewer, *seat))
+                .map(|(who, seat)| self.participant_view(who, seat, viewer))
+                .collect(),
+            slots: call.slots_of(me),
+            speaker: call.speaker,
+        }
+    }
+
+    fn participant_view(&self, who: ParticipantId, seat: Seat, viewer: Seat) -> ParticipantView {
+        let muted = self.state.muted.iter().filter(|(id, _)| *id == who);
+        let told = viewer != Seat::Customer || seat == Seat::Customer;
+        ParticipantView {
+            participant: who,
+            seat,
+            connected: self.is_connected(seat, who),
+            muted: muted.map(|(_, kind)| *kind).collect(),
+            quality: self.live.call.quality_of(who).filter(|_| told),
+        }
+    }
+
+    fn staff_card(&self) -> Option<StaffCard> {
+        self.state.staff.as_ref().map(|staff| StaffCard {
+            display_name: staff.display_name.clone(),
+            title: staff.title.clone(),
+            staff_no: staff.staff_no.clone(),
+        })
     }
 
     fn product_view(&self) -> ProductView {
@@ -129,6 +192,17 @@ impl Visit {
     fn steps_view(&self, show_locked: bool) -> Vec<StepView> {
         let pairs = self.journey.steps.iter().zip(&self.state.steps);
         pairs.map(|(def, progress)| step_view(def, *progress, show_locked)).collect()
+    }
+}
+
+/// Whether one who sits in `viewer` may know that somebody sits in `seat`.
+const fn may_know_of(viewer: Seat, seat: Seat) -> bool {
+    match seat {
+        Seat::Customer | Seat::Staff | Seat::ThirdParty | Seat::SupervisorBargedIn => true,
+        Seat::SupervisorWhispering => !matches!(viewer, Seat::Customer | Seat::ThirdParty),
+        Seat::SupervisorSilent => {
+            !matches!(viewer, Seat::Customer | Seat::ThirdParty | Seat::Staff)
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whatever is sent to a visit, in whatever order: the journey's gate holds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 use vbranch_domain::{
-    RecordingId, UserId,
+    MediaKind, ParticipantId, RecordingId, UserId,
     kyc::{KycEvent, KycOutcome, KycVerdict},
     recording::ArtifactRef,
 };
@@ -33,6 +35,8 @@ enum Move {
     Accept { stranger: bool },
     Step { who: u8, step: usize, what: u8, outcome: usize, artifact: bool },
     Close { who: u8, outcome: Outcome },
+    Attend { who: usize, mode: Option<SupervisionMode> },
+    Mute { who: u8, whom: usize, muted: bool },
     Advance { secs: u64 },
 }
 
@@ -45,7 +49,16 @@ fn moves() -> impl Strategy<Value = Move> {
         Just(Outcome::Interrupted)
     ];
     let kyc = prop_oneof![Just(KycOutcome::Pass), Just(KycOutcome::Fail), Just(KycOutcome::Refer)];
+    let mode = prop_oneof![
+        Just(None),
+        Just(Some(SupervisionMode::Silent)),
+        Just(Some(SupervisionMode::Whispering)),
+        Just(Some(SupervisionMode::BargedIn))
+    ];
     prop_oneof![
+        8 => (0usize..6, mode).prop_map(|(who, mode)| Move::Attend { who, mode }),
+        2 => (0u8..4, 0usize..3, any::<bool>())
+            .prop_map(|(who, whom, muted)| Move::Mute { who, whom, muted }),
         2 => any::<bool>().prop_map(|face| Move::Plain(consent(true, face))),
         1 => Just(Move::Plain(Command::Joining(Actor::Customer))),
         3 => prop::bool::weighted(0.9).prop_map(|ours| Move::Opened { ours }),
@@ -56,11 +69,11 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::Plain(Command::SkipLiveness)),
         1 => kyc.prop_map(|o| Move::Plain(Command::Kyc(KycEvent::Verdict(verdict(o))))),
         3 => prop::bool::weighted(0.2).prop_map(|stranger| Move::Accept { stranger }),
-        40 => (0u8..3, 0usize..6, 0u8..4, 0usize..6, any::<bool>())
+        40 => (0u8..4, 0usize..6, 0u8..4, 0usize..6, any::<bool>())
             .prop_map(|(who, step, what, outcome, artifact)| {
                 Move::Step { who, step, what, outcome, artifact }
             }),
-        1 => (0u8..3, outcome).prop_map(|(who, outcome)| Move::Close { who, outcome }),
+        1 => (0u8..4, outcome).prop_map(|(who, outcome)| Move::Close { who, outcome }),
         1 => (0u64..40).prop_map(|secs| Move::Advance { secs }),
     ]
 }
@@ -104,11 +117,13 @@ fn verdict(outcome: KycOutcome) -> KycVerdict {
     KycVerdict { outcome, reason: "x".into(), signals: vec![], models: vec![], frames: 0 }
 }
 
-fn command(story: &Story, stranger: UserId, m: Move) -> Command {
+fn command(story: &Story, people: &People, m: Move) -> Command {
+    let stranger = people.stranger;
     let actor = |who: u8| match who {
         0 => Actor::Customer,
         1 => Actor::Staff(story.staff),
-        _ => Actor::Staff(stranger),
+        2 => Actor::Staff(stranger),
+        _ => Actor::Supervisor(people.supervisors[0].0),
     };
     let id = |ours: bool| if ours { story.recording } else { RecordingId::random() };
     match m {
@@ -130,8 +145,26 @@ fn command(story: &Story, stranger: UserId, m: Move) -> Command {
             }
         }
         Move::Close { who, outcome } => Command::Close { by: actor(who), outcome },
+        Move::Attend { who, mode } => {
+            let (by, participant) = people.supervisors[who];
+            match mode {
+                Some(mode) => Command::Supervise { by, mode, participant },
+                None => Command::EndSupervision { by },
+            }
+        }
+        Move::Mute { who, whom, muted } => {
+            let both = [Party::Customer, Party::Staff].map(|p| story.visit.participant(p));
+            let participant = both.get(whom).copied().unwrap_or(people.supervisors[0].1);
+            Command::Mute { by: actor(who), participant, kind: MediaKind::Audio, muted }
+        }
         Move::Advance { .. } => Command::Tick,
     }
+}
+
+/// Those beside the customer and the staff member: one is the staff member, who may not attend.
+struct People {
+    stranger: UserId,
+    supervisors: Vec<(UserId, ParticipantId)>,
 }
 
 /// What an auditor would check, from the log alone.
@@ -146,6 +179,9 @@ struct Auditor {
     done: Vec<String>,
     said_no: bool,
     closed: bool,
+    attending: BTreeMap<UserId, SupervisionMode>,
+    ever_attended: BTreeSet<UserId>,
+    muted: BTreeSet<ParticipantId>,
 }
 
 impl Auditor {
@@ -179,6 +215,29 @@ impl Auditor {
                 self.said_no |= *outcome == StepOutcome::No;
                 self.done.push(step.clone());
             }
+            VisitEvent::SupervisionBegan { supervisor, mode, .. } => {
+                assert!(self.accepted, "attended what is no call");
+                assert_eq!(self.attending.insert(*supervisor, *mode), None, "began twice");
+                self.ever_attended.insert(*supervisor);
+                assert!(self.ever_attended.len() <= 4, "more than the recorder is told to expect");
+            }
+            VisitEvent::SupervisionChanged { supervisor, mode } => {
+                let before = self.attending.insert(*supervisor, *mode);
+                assert!(before.is_some_and(|before| before != *mode), "changed without a change");
+            }
+            VisitEvent::SupervisionEnded { supervisor } => {
+                assert!(self.attending.remove(supervisor).is_some(), "ended without beginning");
+            }
+            VisitEvent::Muted { participant, muted, .. } => {
+                assert!(self.accepted, "muted outside a call");
+                let known = self.muted.contains(participant);
+                assert_ne!(known, *muted, "muted or unmuted twice");
+                if *muted {
+                    self.muted.insert(*participant)
+                } else {
+                    self.muted.remove(participant)
+                };
+            }
             VisitEvent::Closed { outcome } => {
                 self.closed = true;
                 if *outcome == Outcome::Completed {
@@ -205,7 +264,10 @@ proptest! {
         walk in prop::collection::vec((prop::bool::weighted(0.6), any::<u8>(), moves()), 1..80),
     ) {
         let mut story = Story::new();
-        let stranger = UserId::random();
+        let random = |_| (UserId::random(), ParticipantId::random());
+        let mut supervisors: Vec<_> = (0..5).map(random).collect();
+        supervisors.push((story.staff, ParticipantId::random()));
+        let people = People { stranger: UserId::random(), supervisors };
         let mut log = Vec::new();
         let mut auditor = Auditor::default();
         let mut secs = 0;
@@ -217,7 +279,7 @@ proptest! {
             if let Move::Advance { secs: more } = next { secs += more; }
             story.now = at(secs);
             let before = story.visit.state().clone();
-            let command = command(&story, stranger, next);
+            let command = command(&story, &people, next);
             match story.visit.handle(command, story.now) {
                 Err(_) => prop_assert_eq!(&before, story.visit.state(), "a refusal changed something"),
                 Ok(effects) => for effect in effects {
@@ -228,6 +290,7 @@ proptest! {
                 }
             }
         }
+        prop_assert!(!auditor.ever_attended.contains(&story.staff), "supervised themselves");
         let seqs: Vec<u64> = log.iter().map(|r| r.seq).collect();
         prop_assert_eq!(seqs, (0..log.len() as u64).collect::<Vec<_>>());
         let kept: Vec<Recorded> = log.iter()

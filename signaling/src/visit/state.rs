@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{
-    RecordingId, UnixMillis,
+    MediaKind, ParticipantId, RecordingId, UnixMillis, UserId,
     kyc::{KycOutcome, KycVerdict},
 };
 
 use super::event::{
-    ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, VisitEvent,
+    ConsentEvidence, Created, Outcome, Recorded, StaffBadge, StepOutcome, SupervisionMode,
+    VisitEvent,
 };
 use crate::content::{Journey, Party};
 
@@ -71,6 +72,17 @@ pub enum StepProgress {
     Done(StepOutcome),
 }
 
+/// A supervisor who attends, or has attended, the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Supervisor {
+    /// The account.
+    pub id: UserId,
+    /// Their place in the call, the same each time they come.
+    pub participant: ParticipantId,
+    /// How they attend; `None` once they have gone.
+    pub mode: Option<SupervisionMode>,
+}
+
 /// What a visit's events add up to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
@@ -104,6 +116,10 @@ pub struct State {
     pub staff: Option<StaffBadge>,
     /// When they accepted.
     pub accepted_at: Option<UnixMillis>,
+    /// Who attends the call, or has.
+    pub supervisors: Vec<Supervisor>,
+    /// What is kept from the others.
+    pub muted: Vec<(ParticipantId, MediaKind)>,
     /// One per step of the journey.
     pub steps: Vec<StepProgress>,
     /// What staff had to be told.
@@ -139,6 +155,8 @@ impl State {
             queued_at: None,
             staff: None,
             accepted_at: None,
+            supervisors: Vec::new(),
+            muted: Vec::new(),
             steps: vec![StepProgress::Locked; journey.steps.len()],
             alarms: Vec::new(),
             outcome: None,
@@ -192,6 +210,21 @@ impl State {
                 self.staff = Some(staff.clone());
                 self.accepted_at = Some(at);
             }
+            VisitEvent::SupervisionBegan { supervisor, participant, mode } => {
+                self.supervisors.retain(|s| s.id != *supervisor);
+                let (id, participant, mode) = (*supervisor, *participant, Some(*mode));
+                self.supervisors.push(Supervisor { id, participant, mode });
+            }
+            VisitEvent::SupervisionChanged { supervisor, mode } => {
+                self.set_mode(*supervisor, Some(*mode));
+            }
+            VisitEvent::SupervisionEnded { supervisor } => self.set_mode(*supervisor, None),
+            VisitEvent::Muted { participant, kind, muted, .. } => {
+                self.muted.retain(|m| *m != (*participant, *kind));
+                if *muted {
+                    self.muted.push((*participant, *kind));
+                }
+            }
             VisitEvent::StepOpened { step } => self.set_step(journey, step, StepProgress::Open),
             VisitEvent::StepCompleted { step, outcome, .. } => {
                 self.set_step(journey, step, StepProgress::Done(*outcome));
@@ -215,6 +248,12 @@ impl State {
         let ready = party == Party::Customer && connected;
         if ready && self.phase == VisitState::Preparing && self.face == Some(true) {
             self.phase = VisitState::Checking;
+        }
+    }
+
+    fn set_mode(&mut self, supervisor: UserId, mode: Option<SupervisionMode>) {
+        if let Some(found) = self.supervisors.iter_mut().find(|s| s.id == supervisor) {
+            found.mode = mode;
         }
     }
 

@@ -79,7 +79,7 @@ impl Visit {
             return Err(Refusal::WrongInput);
         }
         self.live.reserved = None;
-        let party = by.party();
+        let party = by.party().ok_or(Refusal::NotYourVisit)?;
         self.emit(
             out,
             VisitEvent::StepCompleted {
@@ -96,7 +96,7 @@ impl Visit {
 
     fn check_completable(&self, by: Actor, step: &str, kind: StepKind) -> Result<(), Refusal> {
         let (index, def) = self.step_in_call(by, step)?;
-        if def.kind.by() != by.party() {
+        if Some(def.kind.by()) != by.party() {
             return Err(Refusal::NotYourStep);
         }
         if def.kind != kind {

@@ -14,7 +14,10 @@ impl Visit {
             VisitState::Checking | VisitState::Waiting => {
                 self.give_up_after(out, self.limits.waiting_lost);
             }
-            VisitState::InCall => self.tick_call(out),
+            VisitState::InCall => {
+                self.tick_call(out);
+                self.tick_supervisors(out);
+            }
         }
     }
 

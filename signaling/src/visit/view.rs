@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{
-    UnixMillis, VisitId,
+    MediaKind, ParticipantId, Quality, Seat, Slot, UnixMillis, VisitId,
     kyc::{Advice, Challenge, KycVerdict},
 };
 
 use super::{
-    Outcome, StepOutcome,
+    Outcome, StepOutcome, SupervisionMode,
     state::{LivenessStatus, RecordingState, VisitState},
 };
 use crate::content::{Party, StepKind, Text};
@@ -28,6 +28,8 @@ pub struct CustomerView {
     pub consents: ConsentsView,
     /// Own connection, and the staff member's.
     pub media: MediaView,
+    /// Who takes part, and what one's slots show.
+    pub call: CallView,
     /// Null where face processing was declined.
     pub liveness: Option<LivenessView>,
     /// Null when not waiting.
@@ -93,6 +95,50 @@ pub struct MediaView {
     /// How many connections the viewer has been given so far. A page that holds an earlier one
     /// was replaced by another page of the same visit.
     pub connection: u32,
+}
+
+/// The call as one of its participants sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct CallView {
+    /// The viewer.
+    pub me: ParticipantId,
+    /// Who takes part, as far as the viewer may know: a silent supervisor is shown to supervisors
+    /// alone, a whispering one to the staff member as well.
+    pub participants: Vec<ParticipantView>,
+    /// What the viewer's own receiving media sections carry; empty before the first connection.
+    pub slots: Vec<Slot>,
+    /// Who speaks, or spoke last.
+    pub speaker: Option<ParticipantId>,
+}
+
+/// Somebody in the call.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ParticipantView {
+    /// Who.
+    pub participant: ParticipantId,
+    /// As what.
+    pub seat: Seat,
+    /// Whether their media is connected.
+    pub connected: bool,
+    /// What staff keep from the others.
+    pub muted: Vec<MediaKind>,
+    /// How good their connection is. A customer is told of their own only. Null until known.
+    pub quality: Option<Quality>,
+}
+
+/// What a supervisor sees of a call they attend.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SupervisorView {
+    /// How they attend.
+    pub mode: SupervisionMode,
+    /// Own connection, and the customer's.
+    pub media: MediaView,
+    /// The call as it reaches them.
+    pub call: CallView,
+    /// Who serves.
+    pub staff: Option<StaffCard>,
+    /// What the staff member sees.
+    pub visit: StaffView,
 }
 
 /// The liveness check as the customer sees it.
@@ -191,6 +237,8 @@ pub struct QueueEntry {
     pub liveness: StaffLiveness,
     /// Whether the viewer has accepted it.
     pub mine: bool,
+    /// Who serves; null while nobody does.
+    pub staff: Option<StaffCard>,
 }
 
 /// The liveness check as staff see it.
@@ -226,6 +274,8 @@ pub struct StaffView {
     pub liveness: StaffLivenessView,
     /// Own connection, and the customer's.
     pub media: MediaView,
+    /// Who takes part, and what one's slots show.
+    pub call: CallView,
     /// How the recording is.
     pub recording: StaffRecording,
     /// The journey.

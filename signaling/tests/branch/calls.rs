@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use serde_json::json;
 use tokio::join;
 
-use crate::support::{Branch, OFFER, eventually};
+use crate::support::{Branch, ICE_RESTART, OFFER, eventually};
 
 #[tokio::test]
 async fn customers_are_served_in_the_order_they_came() {
@@ -217,6 +217,20 @@ async fn a_page_can_tell_that_another_one_took_over() {
     assert_eq!(customer.view().await["media"]["connection"], 2);
     let (_, view) = staff.get(&format!("/api/v1/visits/{visit}")).await;
     assert_eq!(view["media"]["connection"], 1, "each party's own");
+}
+
+#[tokio::test]
+async fn a_change_of_network_is_no_break_of_the_connection() {
+    let branch = Branch::start().await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, visit) = branch.call(&staff).await;
+    let before = branch.peers.state().recordings[0].words();
+    let offer = format!("{OFFER}{ICE_RESTART}\r\n");
+    let (status, answer) = customer.post("media", json!({"sdp": offer})).await;
+    assert_eq!((status, &answer["connection"]), (200, &json!(1)), "the same connection");
+    let (_, view) = staff.get(&format!("/api/v1/visits/{visit}")).await;
+    assert_eq!(view["media"]["peer_connected"], true);
+    assert_eq!(branch.peers.state().recordings[0].words(), before, "nothing of it on the timeline");
 }
 
 #[tokio::test]

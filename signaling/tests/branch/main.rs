@@ -22,4 +22,8 @@ mod restart;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]
+mod supervision;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod whip;

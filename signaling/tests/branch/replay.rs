@@ -94,6 +94,6 @@ async fn a_replay_is_for_one_session_and_one_afternoon() {
 
 fn base(replay: &Value) -> String {
     let id = replay["replay"].as_str().unwrap();
-    let participant = replay["view"]["tracks"][0]["participant"].as_str().unwrap();
-    format!("/api/v1/replays/{id}/{participant}")
+    let track = replay["view"]["tracks"][0]["name"].as_str().unwrap();
+    format!("/api/v1/replays/{id}/{track}")
 }

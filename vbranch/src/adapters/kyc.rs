@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use vbranch_domain::{
-    CallId, ParticipantId,
+    CallId, MediaKind, ParticipantId, TrackId,
     kyc::{KycEvent, KycOutcome, KycVerdict},
 };
 use vbranch_kyc::KycEngine;
@@ -35,7 +35,8 @@ impl KycPort for KycAdapter {
             events.send(PortEvent::Kyc { call, participant: customer, event });
         });
         let sfu = self.sfu.clone();
-        let want_keyframe = Box::new(move || sfu.request_keyframe(call, customer));
+        let track = TrackId { participant: customer, kind: MediaKind::Video };
+        let want_keyframe = Box::new(move || sfu.request_keyframe(call, track));
         // The operating system's generator: nobody can foresee the order of the challenges.
         let tap = self.engine.begin(customer, rand::random(), on_event, want_keyframe);
         self.sfu.detach_tap(call, TAP);

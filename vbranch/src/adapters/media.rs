@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use vbranch_domain::{CallId, ParticipantId};
+use vbranch_domain::{CallId, MediaKind, ParticipantId, Seat};
 use vbranch_sfu::{JoinError, SfuEvent, SfuHandle};
-use vbranch_signaling::ports::{MediaError, MediaPlane, PortEvent};
+use vbranch_signaling::ports::{MediaAnswer, MediaError, MediaPlane, PortEvent};
 
 use super::Events;
 
@@ -28,6 +28,15 @@ impl MediaAdapter {
                 }
                 SfuEvent::Disconnected { call, participant } => {
                     PortEvent::MediaDisconnected { call, participant }
+                }
+                SfuEvent::Slots { call, participant, slots } => {
+                    PortEvent::Slots { call, participant, slots }
+                }
+                SfuEvent::ActiveSpeaker { call, participant } => {
+                    PortEvent::ActiveSpeaker { call, participant }
+                }
+                SfuEvent::Quality { call, participant, quality } => {
+                    PortEvent::Quality { call, participant, quality }
                 }
             });
         })
@@ -52,9 +61,23 @@ impl MediaPlane for MediaAdapter {
         &self,
         call: CallId,
         participant: ParticipantId,
+        seat: Seat,
         offer: String,
-    ) -> Result<String, MediaError> {
-        self.sfu.join(call, participant, offer).await.map_err(to_port)
+    ) -> Result<MediaAnswer, MediaError> {
+        let answer = self.sfu.join(call, participant, seat, offer).await.map_err(to_port)?;
+        Ok(MediaAnswer { sdp: answer.sdp, restarted: answer.restarted })
+    }
+
+    async fn set_seat(&self, call: CallId, participant: ParticipantId, seat: Seat) {
+        self.sfu.set_seat(call, participant, seat);
+    }
+
+    async fn mute(&self, call: CallId, participant: ParticipantId, kind: MediaKind, muted: bool) {
+        self.sfu.mute(call, participant, kind, muted);
+    }
+
+    async fn cpu_limited(&self, call: CallId, participant: ParticipantId, limited: bool) {
+        self.sfu.set_cpu_limited(call, participant, limited);
     }
 
     async fn leave(&self, call: CallId, participant: ParticipantId) {

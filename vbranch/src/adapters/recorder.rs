@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use vbranch_domain::{
-    Clock, Mono, ParticipantId, RecordingId, SystemClock, UserId,
+    Clock, Mono, RecordingId, SystemClock, UserId,
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayView, StoreId,
+        ReplayView, StoreId, TrackName,
     },
     timeline::TimelineEvent,
 };
@@ -150,27 +150,27 @@ impl RecorderPort for RecorderAdapter {
     async fn playlist(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
     ) -> Result<String, RecorderError> {
-        self.blocking(move |r| r.playlist(recording, participant)).await
+        self.blocking(move |r| r.playlist(recording, track)).await
     }
 
     async fn init_section(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError> {
-        self.blocking(move |r| r.init_section(recording, participant, n)).await
+        self.blocking(move |r| r.init_section(recording, track, n)).await
     }
 
     async fn segment(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError> {
-        self.blocking(move |r| r.segment(recording, participant, n)).await
+        self.blocking(move |r| r.segment(recording, track, n)).await
     }
 
     async fn log_replay(

@@ -12,6 +12,12 @@ export type RecordingRow = {
   gap_ms: number;
 };
 
+export type Replay = {
+  tracks: { participant: string; source: string; role: string; duration_ms: number }[];
+  timeline: ({ type: string } & Record<string, unknown>)[];
+  gaps: { participant: string; kind: string; duration_ms: number }[];
+};
+
 export class Auditor {
   constructor(
     readonly person: Person,
@@ -53,6 +59,15 @@ export class Auditor {
     await this.page.getByTestId("replay-reason").fill(reason);
     await this.person.picture("12-reason");
     await this.page.getByTestId("replay-submit").click();
+  }
+
+  /** What a replay is told of a recording: its tracks and its timeline. */
+  async replayOf(recording: string): Promise<Replay> {
+    const answer = await this.page.request.post(
+      `${this.url}/api/v1/recordings/${recording}/replays`,
+      { data: { reason: "end-to-end test" }, headers: { Origin: this.url } },
+    );
+    return (await answer.json()).view;
   }
 
   /** Plays, and expects that both pictures move and are pictures. */

@@ -1,5 +1,6 @@
 import { type Page, expect } from "@playwright/test";
 
+import type { CallView } from "./call";
 import type { Person } from "./people";
 
 /** A customer's way through a visit, in the words of the page. */
@@ -33,6 +34,14 @@ export class Customer {
 
   get token(): string {
     return new URL(this.page.url()).pathname.replace("/v/", "");
+  }
+
+  /** The call as this customer is told it. */
+  async call(): Promise<CallView> {
+    const answer = await this.page.request.get(`${this.url}/api/v1/customer/visit`, {
+      headers: { Authorization: `Bearer ${this.token}` },
+    });
+    return (await answer.json()).call;
   }
 
   /** Past the words of welcome. */

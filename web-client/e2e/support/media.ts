@@ -43,7 +43,8 @@ export async function received(page: Page): Promise<Received> {
     const stats = await peer.getStats();
     const codec = (id: string): string => String(stats.get(id)?.mimeType ?? "");
     stats.forEach((entry) => {
-      if (entry.type !== "inbound-rtp") return;
+      // A media section that carries nothing has no codec yet.
+      if (entry.type !== "inbound-rtp" || entry.codecId === undefined) return;
       if (entry.kind === "video") {
         result.framesDecoded += entry.framesDecoded ?? 0;
         result.width = entry.frameWidth ?? 0;

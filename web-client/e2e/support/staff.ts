@@ -1,5 +1,6 @@
 import { type APIResponse, type Page, expect } from "@playwright/test";
 
+import type { CallView } from "./call";
 import type { Customer } from "./customer";
 import type { Person } from "./people";
 
@@ -9,6 +10,7 @@ export type StaffView = {
   state: string;
   steps: Step[];
   alarms: { code: string }[];
+  call: CallView;
   recording: { state: string; stores: { a: string; b: string } };
 };
 

@@ -5,6 +5,7 @@ import { Customer } from "./customer";
 import { expectToSeeAndHear } from "./media";
 import { Person } from "./people";
 import { Staff } from "./staff";
+import { Supervisor } from "./supervisor";
 
 /** A branch, a customer on a phone and a staff member at a desk. */
 export class Scene {
@@ -36,6 +37,13 @@ export class Scene {
   async staff(devices: Parameters<typeof Person.onPhone>[1] = {}): Promise<Staff> {
     return new Staff(
       await this.person("atDesk", "staff", { toneHz: 180, ...devices }),
+      this.branch.url,
+    );
+  }
+
+  async supervisor(devices: Parameters<typeof Person.onPhone>[1] = {}): Promise<Supervisor> {
+    return new Supervisor(
+      await this.person("atDesk", "supervisor", { toneHz: 520, ...devices }),
       this.branch.url,
     );
   }

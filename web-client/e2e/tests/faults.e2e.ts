@@ -72,7 +72,7 @@ test.describe("a customer is told what is wrong", () => {
     });
   }
 
-  test("a browser without H.264, and an offer without it", async ({ open }) => {
+  test("a browser without our video formats, and an offer without them", async ({ open }) => {
     const scene = await open();
     const customer = await scene.customer();
     await customer.person.context.addInitScript(() => {
@@ -81,22 +81,25 @@ test.describe("a customer is told what is wrong", () => {
         side.getCapabilities = (kind: string) => {
           const all = original(kind);
           if (all === null) return null;
-          return { ...all, codecs: all.codecs.filter((codec) => !/h264/i.test(codec.mimeType)) };
+          return {
+            ...all,
+            codecs: all.codecs.filter((codec) => !/h264|vp8/i.test(codec.mimeType)),
+          };
         };
       }
     });
     await customer.start();
     await customer.consent("no face");
     const error = customer.page.getByTestId("media-error");
-    await expect(error).toHaveAttribute("data-code", "no_h264");
-    await customer.person.picture("34-no-h264");
+    await expect(error).toHaveAttribute("data-code", "no_codec");
+    await customer.person.picture("34-no-codec");
 
     const refused = await customer.page.evaluate(async (token) => {
       const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
       peer.addTransceiver("audio");
       const video = peer.addTransceiver("video");
       const { codecs } = RTCRtpReceiver.getCapabilities("video") ?? { codecs: [] };
-      video.setCodecPreferences(codecs.filter((codec) => codec.mimeType === "video/VP8"));
+      video.setCodecPreferences(codecs.filter((codec) => codec.mimeType === "video/AV1"));
       await peer.setLocalDescription();
       const ask = async (sdp: string) => {
         const answer = await fetch("/api/v1/customer/visit/media", {

@@ -19,7 +19,7 @@ export type PlayerState = {
   /** Some track has no data yet: time stands still. */
   stalled: boolean;
   rate: number;
-  /** What each participant's track has to show now. */
+  /** What each track has to show now, by its name. */
   presence: Record<string, Presence>;
   problem: Problem | null;
 };
@@ -42,7 +42,7 @@ export class ReplayPlayer {
 
   constructor(
     readonly replay: Replay,
-    private readonly playlist: (participant: string) => string,
+    private readonly playlist: (track: string) => string,
   ) {
     this.clock = replayClock(replay.view.summary.duration_ms);
   }
@@ -53,20 +53,20 @@ export class ReplayPlayer {
 
   stop(): void {
     clearInterval(this.timer);
-    [...this.tracks.keys()].forEach((participant) => this.detach(participant));
+    [...this.tracks.keys()].forEach((name) => this.detach(name));
   }
 
   attach(track: ReplayTrack, video: HTMLVideoElement): void {
-    const { participant } = track;
-    this.detach(participant);
+    const { name } = track;
+    this.detach(name);
     const failed = (details: string) =>
       this.state.patch({ problem: new Problem("replay_failed", 0, details) });
-    this.tracks.set(participant, new TrackPlayer(track, video, this.playlist(participant), failed));
+    this.tracks.set(name, new TrackPlayer(track, video, this.playlist(name), failed));
   }
 
-  detach(participant: string): void {
-    this.tracks.get(participant)?.destroy();
-    this.tracks.delete(participant);
+  detach(name: string): void {
+    this.tracks.get(name)?.destroy();
+    this.tracks.delete(name);
   }
 
   toggle(): void {
@@ -91,13 +91,13 @@ export class ReplayPlayer {
     const position = clock.position(now);
     if (clock.playing() && position >= this.replay.view.summary.duration_ms) clock.pause(now);
     const presence = Object.fromEntries(
-      [...this.tracks].map(([participant, track]) => [participant, track.presence(position, now)]),
+      [...this.tracks].map(([name, track]) => [name, track.presence(position, now)]),
     );
     const stalled = Object.values(presence).includes("waiting");
     clock.setStalled(stalled, now);
     const running = clock.playing() && !stalled;
-    for (const [participant, track] of this.tracks) {
-      track.hold(position, presence[participant] ?? "waiting", clock.rate(), running);
+    for (const [name, track] of this.tracks) {
+      track.hold(position, presence[name] ?? "waiting", clock.rate(), running);
     }
     this.publish({
       positionMs: position,

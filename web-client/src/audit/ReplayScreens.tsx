@@ -10,7 +10,7 @@ import type { Presence } from "./TrackPlayer";
 
 type Props = { player: ReplayPlayer; state: PlayerState; number: string | null };
 
-/** Both participants side by side, under a watermark that names who is looking, and when. */
+/** Cameras and shared screens side by side, under a watermark that names who is looking, and when. */
 export function ReplayScreens({ player, state, number }: Props) {
   const { t } = useTranslation();
   const { tracks } = player.replay.view;
@@ -18,10 +18,10 @@ export function ReplayScreens({ player, state, number }: Props) {
     <div className="screens">
       {tracks.map((track) => (
         <Screen
-          key={track.participant}
+          key={track.name}
           player={player}
           track={track}
-          presence={state.presence[track.participant] ?? "waiting"}
+          presence={state.presence[track.name] ?? "waiting"}
         />
       ))}
       {state.stalled && (
@@ -34,6 +34,13 @@ export function ReplayScreens({ player, state, number }: Props) {
   );
 }
 
+const LABELS = {
+  customer: "audit.replay.videoCustomer",
+  staff: "audit.replay.videoStaff",
+  third_party: "audit.replay.videoThirdParty",
+  supervisor: "audit.replay.videoSupervisor",
+} as const;
+
 type ScreenProps = { player: ReplayPlayer; track: ReplayTrack; presence: Presence };
 
 function Screen({ player, track, presence }: ScreenProps) {
@@ -42,12 +49,14 @@ function Screen({ player, track, presence }: ScreenProps) {
     (video: HTMLVideoElement | null) => {
       if (video === null) return;
       player.attach(track, video);
-      return () => player.detach(track.participant);
+      return () => player.detach(track.name);
     },
     [player, track],
   );
-  const label =
-    track.role === "customer" ? "audit.replay.videoCustomer" : "audit.replay.videoStaff";
+  const isScreen = track.source === "screen";
+  const whose = t(`audit.replay.${track.role}`);
+  const label = isScreen ? t("audit.replay.videoScreen", { whose }) : t(LABELS[track.role]);
+  const note = isScreen && presence === "absent" ? "notShared" : presence;
   return (
     <figure className={`screen is-${presence}`}>
       {/* A recorded conversation has no captions; the step timeline beside it tells what happens. */}
@@ -56,14 +65,14 @@ function Screen({ player, track, presence }: ScreenProps) {
         ref={attach}
         playsInline
         preload="auto"
-        aria-label={t(label)}
-        data-testid={`replay-video-${track.role}`}
+        aria-label={label}
+        data-testid={`replay-video-${track.role}${isScreen ? "-screen" : ""}`}
         data-presence={presence}
       />
       {(presence === "absent" || presence === "missing") && (
-        <p className="screen-note">{t(`audit.replay.${presence}`)}</p>
+        <p className="screen-note">{t(`audit.replay.${note}`)}</p>
       )}
-      <figcaption>{t(`audit.replay.${track.role}`)}</figcaption>
+      <figcaption>{isScreen ? t("audit.replay.screenOf", { whose }) : whose}</figcaption>
     </figure>
   );
 }

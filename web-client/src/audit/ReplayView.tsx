@@ -16,7 +16,7 @@ type Props = { api: AuditApi; replay: Replay; number: string | null; onBack: () 
 export function ReplayView({ api, replay, number, onBack }: Props) {
   const { t } = useTranslation();
   const [player] = useState(
-    () => new ReplayPlayer(replay, (participant) => api.playlist(replay.replay, participant)),
+    () => new ReplayPlayer(replay, (track) => api.playlist(replay.replay, track)),
   );
   const state = useStore(player.state);
 

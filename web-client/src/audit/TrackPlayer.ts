@@ -1,11 +1,11 @@
-/** One participant's `<video>`, held to the recording's clock. Its time is the recording's time. */
+/** One track's `<video>`, held to the recording's clock. Its time is the recording's time. */
 import { correct, coverageAt, planTrack, type ReplayTrack, type Span } from "@vbranch/sdk";
 
 import { TrackSource } from "./TrackSource";
 
 /** What the track has to show at a point of the recording. */
 export type Presence =
-  /** The participant was not connected. */
+  /** The participant was not connected, or shared no screen. */
   | "absent"
   /** Nothing was recorded: a gap. The recording's clock runs on over it. */
   | "missing"

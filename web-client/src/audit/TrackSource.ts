@@ -11,6 +11,7 @@ import { Problem, type Span } from "@vbranch/sdk";
 
 import { startsWithKeyFrame } from "./keyframe";
 import { mimeOf, parsePlaylist, segmentAt, type Segment } from "./playlist";
+import { isVp8, webmCluster, webmInit, webmMime } from "./webm";
 
 /** Seconds kept ready before the player; a replay is on the bank's own network. */
 const AHEAD_S = 20;
@@ -26,6 +27,7 @@ export class TrackSource {
   private readonly appended = new Set<number>();
   private readonly inits = new Map<string, ArrayBuffer>();
   private init: string | null = null;
+  private mime = "";
   /** What was appended last: only its successor needs no key frame. */
   private last: number | null = null;
   private closed = false;
@@ -84,7 +86,8 @@ export class TrackSource {
     if (first === undefined || last === undefined || this.closed) return;
     const init = await this.initSection(first.init);
     this.media.duration = last.end;
-    this.buffer = this.media.addSourceBuffer(mimeOf(new Uint8Array(init)));
+    this.mime = typeOf(init);
+    this.buffer = this.media.addSourceBuffer(this.mime);
     if (this.video.currentTime < first.start) this.video.currentTime = first.start;
   }
 
@@ -133,9 +136,17 @@ export class TrackSource {
     const { buffer } = this;
     if (segment === undefined || buffer === null) return;
     await this.makeRoom(buffer);
-    if (this.init !== segment.init) await appendTo(buffer, await this.initSection(segment.init));
+    const init = await this.initSection(segment.init);
+    const vp8 = isVp8(init);
+    if (this.init !== segment.init) {
+      // The sender's coding changed in mid-recording.
+      const mime = typeOf(init);
+      if (mime !== this.mime) buffer.changeType(mime);
+      this.mime = mime;
+      await appendTo(buffer, vp8 ? webmInit(init) : init);
+    }
     this.init = segment.init;
-    await appendTo(buffer, bytes);
+    await appendTo(buffer, vp8 ? webmCluster(bytes) : bytes);
     this.appended.add(index);
     this.last = index;
   }
@@ -161,6 +172,10 @@ export class TrackSource {
     this.inits.set(url, bytes);
     return bytes;
   }
+}
+
+function typeOf(init: ArrayBuffer): string {
+  return isVp8(init) ? webmMime(init) : mimeOf(new Uint8Array(init));
 }
 
 /** How often to look whether the player has come closer to the end of what it has. */

@@ -3,6 +3,8 @@
  * fragments of ISO/IEC 14496-12, sections 8.8.7 and 8.8.8, just far enough; never beyond the bytes.
  */
 
+import { boxes, u32 } from "./boxes";
+
 const NON_SYNC = 0x0001_0000;
 const TFHD_SIZES: readonly (readonly [flag: number, bytes: number])[] = [
   [0x01, 8],
@@ -53,25 +55,4 @@ function defaultFlags(tfhd: DataView): number | null {
   if (!(has & TFHD_DEFAULT_FLAGS)) return null;
   const before = TFHD_SIZES.reduce((sum, [flag, bytes]) => sum + (has & flag ? bytes : 0), 0);
   return u32(tfhd, 8 + before);
-}
-
-/** The contents of each box of a kind, directly inside `view`. */
-function boxes(view: DataView, kind: string): DataView[] {
-  const found: DataView[] = [];
-  let at = 0;
-  while (at + 8 <= view.byteLength) {
-    const size = view.getUint32(at);
-    const end = size === 0 ? view.byteLength : at + size;
-    // 64-bit sizes are for boxes over 4 GiB, which no segment has.
-    if ((size !== 0 && size < 8) || end > view.byteLength) break;
-    const name = String.fromCharCode(...[4, 5, 6, 7].map((offset) => view.getUint8(at + offset)));
-    if (name === kind)
-      found.push(new DataView(view.buffer, view.byteOffset + at + 8, end - at - 8));
-    at = end;
-  }
-  return found;
-}
-
-function u32(view: DataView, at: number): number | null {
-  return at + 4 <= view.byteLength ? view.getUint32(at) : null;
 }

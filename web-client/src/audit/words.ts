@@ -22,6 +22,21 @@ export function eventWords({ t, exists }: Words, event: TimelineEvent): string {
       return t(`audit.event.kyc_${verdictOf(event)}`);
     case "staff_joined":
       return t("audit.event.staff_joined");
+    case "guest_joined":
+      return t(`audit.event.guest_${text("seat") === "third_party" ? "publishes" : "watches"}`);
+    case "guest_left":
+      return t("audit.event.guest_left");
+    case "supervision_began":
+    case "supervision_changed":
+      return t(`audit.event.${event.type}`, {
+        how: known(`audit.event.supervision.${text("seat")}`, text("seat")),
+      });
+    case "supervision_ended":
+      return t("audit.event.supervision_ended");
+    case "muted":
+      return t(event.muted === true ? "audit.event.muted" : "audit.event.unmuted", {
+        what: known(`audit.event.mediaKind.${text("kind")}`, text("kind")),
+      });
     case "step_opened":
       return t("audit.event.step_opened", { step: stepName(known, text("step")) });
     case "step_completed":

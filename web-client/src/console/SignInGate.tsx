@@ -8,8 +8,9 @@ import { ProblemNotice } from "../ui/ProblemNotice";
 import { useAction } from "../ui/useAction";
 import { Console } from "./Console";
 
+type Kind = "staff" | "supervisor" | "audit";
 type Props = {
-  kind: "staff" | "audit";
+  kind: Kind;
   roles: Role[];
   children: (user: User, signOut: () => void) => ReactNode;
 };
@@ -41,7 +42,7 @@ export function SignInGate({ kind, roles, children }: Props) {
   return <SignIn kind={kind} wrongRole={user !== null} onUser={setUser} />;
 }
 
-type SignInProps = { kind: "staff" | "audit"; wrongRole: boolean; onUser: (user: User) => void };
+type SignInProps = { kind: Kind; wrongRole: boolean; onUser: (user: User) => void };
 type Fields = { username: string; password: string };
 
 function SignIn({ kind, wrongRole, onUser }: SignInProps) {

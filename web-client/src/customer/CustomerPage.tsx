@@ -19,6 +19,7 @@ import { MediaCheck } from "./MediaCheck";
 import { MediaProblem } from "./MediaProblem";
 import { Waiting } from "./Waiting";
 import { Welcome } from "./Welcome";
+import "../call/tiles.css";
 import "./customer.css";
 import "./call/call.css";
 

@@ -27,7 +27,7 @@ const MEDIA_STATES = new Set<CustomerView["state"]>(["checking", "waiting", "in_
 
 export class CustomerVisit {
   readonly state = createStore<CustomerState>({ view: null, problem: null, link: "connecting" });
-  readonly media = new CallMedia();
+  readonly media = new CallMedia((limited) => this.snapshots.tellCpuLimited(limited));
   readonly api: CustomerApi;
   private readonly snapshots: SnapshotClient;
   private pushes = 0;
@@ -95,7 +95,7 @@ export class CustomerVisit {
     if (view.state === "closed") this.media.leave();
     if (!this.usesMedia(view)) return;
     this.join();
-    this.media.heard(view.media);
+    this.media.heard(view.media, view.call);
   }
 
   private readonly online = () => this.snapshots.retryNow();

@@ -41,6 +41,9 @@ export default function EntryPage() {
             <a href="/staff" data-testid="link-staff">
               {t("customer.entry.staff")}
             </a>
+            <a href="/supervisor" data-testid="link-supervisor">
+              {t("customer.entry.supervisor")}
+            </a>
             <a href="/audit" data-testid="link-audit">
               {t("customer.entry.audit")}
             </a>

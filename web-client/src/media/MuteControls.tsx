@@ -2,10 +2,16 @@ import { useTranslation } from "../i18n";
 import { CameraIcon, MicIcon } from "../ui/icons";
 import type { CallMedia, CallMediaState } from "./CallMedia";
 
-type Props = { media: CallMedia; state: CallMediaState; stepOpen: boolean };
+type Props = {
+  media: CallMedia;
+  state: CallMediaState;
+  stepOpen: boolean;
+  /** False where only a voice is sent. */
+  camera?: boolean;
+};
 
 /** A recorded step needs both sides seen and heard, so muting is for the time between steps. */
-export function MuteControls({ media, state, stepOpen }: Props) {
+export function MuteControls({ media, state, stepOpen, camera: sendsPicture = true }: Props) {
   const { t } = useTranslation();
   const { session } = state;
   if (session === null) return null;
@@ -21,15 +27,17 @@ export function MuteControls({ media, state, stepOpen }: Props) {
         icon={<MicIcon off={!microphone} />}
         onToggle={() => media.setMicrophone(!microphone)}
       />
-      <Toggle
-        testid="toggle-cam"
-        on={camera}
-        locked={stepOpen && camera}
-        label={t(camera ? "media.camOn" : "media.camOff")}
-        reason={t("media.muteLocked")}
-        icon={<CameraIcon off={!camera} />}
-        onToggle={() => media.setCamera(!camera)}
-      />
+      {sendsPicture && (
+        <Toggle
+          testid="toggle-cam"
+          on={camera}
+          locked={stepOpen && camera}
+          label={t(camera ? "media.camOn" : "media.camOff")}
+          reason={t("media.muteLocked")}
+          icon={<CameraIcon off={!camera} />}
+          onToggle={() => media.setCamera(!camera)}
+        />
+      )}
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 
 import { useTranslation } from "../i18n";
 
@@ -10,13 +10,24 @@ type Props = {
   own?: boolean;
   mirrored?: boolean;
   className?: string;
+  /** Shown where there is no picture. */
+  figure?: ReactNode;
   /** Hands out the element, for taking stills. */
   onElement?: (element: HTMLVideoElement | null) => void;
 };
 
 /** A live picture. Browsers may refuse to play sound unasked: then a tap starts it. */
 export function VideoView(props: Props) {
-  const { stream, label, testid, own = false, mirrored = own, className, onElement } = props;
+  const {
+    stream,
+    label,
+    testid,
+    own = false,
+    mirrored = own,
+    className,
+    onElement,
+    figure,
+  } = props;
   const { t } = useTranslation();
   const video = useRef<HTMLVideoElement | null>(null);
   const [blocked, setBlocked] = useState(false);
@@ -43,6 +54,7 @@ export function VideoView(props: Props) {
 
   return (
     <div className={["video-view", mirrored ? "mirrored" : "", className ?? ""].join(" ")}>
+      {figure !== undefined && <span className="video-figure">{figure}</span>}
       {/* eslint-disable-next-line jsx-a11y/media-has-caption -- a live call has no captions */}
       <video
         ref={attach}

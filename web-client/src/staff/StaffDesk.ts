@@ -34,7 +34,7 @@ export class StaffDesk {
     link: "connecting",
     problem: null,
   });
-  readonly media = new CallMedia();
+  readonly media = new CallMedia((limited) => this.snapshots.tellCpuLimited(limited));
   readonly api = new StaffApi();
   private readonly snapshots: SnapshotClient;
   private current: string | null = null;
@@ -138,7 +138,7 @@ export class StaffDesk {
     if (view.state === "closed") this.media.leave();
     if (view.state !== "in_call") return;
     this.media.join(this.api.negotiate(view.visit));
-    this.media.heard(view.media);
+    this.media.heard(view.media, view.call);
   }
 
   private trouble(problem: Problem): void {

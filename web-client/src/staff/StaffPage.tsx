@@ -1,18 +1,20 @@
-import { Alert, Button } from "antd";
 import { useEffect, useState } from "react";
 
 import type { User } from "@vbranch/sdk";
 
 import { Console, ConsoleTheme } from "../console/Console";
+import { ConsoleAlert } from "../console/ConsoleAlert";
 import { SignInGate } from "../console/SignInGate";
 import { UserMenu } from "../console/UserMenu";
-import { useProblemWords, useTranslation } from "../i18n";
+import { useTranslation } from "../i18n";
 import { useStore } from "../store";
 import { CallWorkspace } from "./CallWorkspace";
 import { NewLink } from "./NewLink";
 import { QueueList } from "./QueueList";
 import { StaffDesk } from "./StaffDesk";
 import "./staff.css";
+import "../call/tiles.css";
+import "../call/stage.css";
 
 export default function StaffPage() {
   return (
@@ -43,14 +45,14 @@ function Desk({ user, signOut }: { user: User; signOut: () => void }) {
         </p>
       )}
       {media.problem && (
-        <DeskAlert
+        <ConsoleAlert
           code={media.problem.code}
           onRetry={() => desk.media.retry()}
           testid="media-error"
         />
       )}
       {problem && (
-        <DeskAlert code={problem.code} onRetry={() => void desk.load()} testid="desk-problem" />
+        <ConsoleAlert code={problem.code} onRetry={() => void desk.load()} testid="desk-problem" />
       )}
       {visit ? (
         <CallWorkspace desk={desk} view={visit} media={media} />
@@ -68,24 +70,5 @@ function Desk({ user, signOut }: { user: User; signOut: () => void }) {
         </main>
       )}
     </Console>
-  );
-}
-
-type AlertProps = { code: string; onRetry: () => void; testid: string };
-
-function DeskAlert({ code, onRetry, testid }: AlertProps) {
-  const { t, i18n } = useTranslation();
-  const words = useProblemWords();
-  const help = `error.help.${code}`;
-  return (
-    <div data-testid={testid} data-code={code}>
-      <Alert
-        banner
-        type="error"
-        title={words(code)}
-        description={i18n.exists(help) ? t(help) : undefined}
-        action={<Button onClick={onRetry}>{t("retry")}</Button>}
-      />
-    </div>
   );
 }

@@ -42,6 +42,15 @@ export function CameraIcon({ off = false }: Switchable) {
   );
 }
 
+export function ScreenIcon() {
+  return (
+    <Svg>
+      <rect x="3" y="4.5" width="18" height="12" rx="2" />
+      <path d="M12 13.500V8M9.300 10.200L12 7.500l2.700 2.700M8.500 20h7" />
+    </Svg>
+  );
+}
+
 export function HangUpIcon() {
   return (
     <Svg>

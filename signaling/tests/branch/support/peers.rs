@@ -13,17 +13,20 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use tokio::sync::mpsc;
 use vbranch_domain::{
-    CallId, Mono, ParticipantId, RecordingId, UserId,
+    CallId, MediaKind, Mono, ParticipantId, RecordingId, Seat, UserId,
     kyc::{Challenge, KycEvent, KycOutcome, KycVerdict},
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayEvent, ReplayTrack, ReplayView, StoreId,
+        ReplayEvent, ReplayTrack, ReplayView, StoreId, TrackName, TrackSource,
     },
     timeline::TimelineEvent,
 };
 use vbranch_signaling::ports::{
-    KycPort, MediaError, MediaPlane, PortEvent, RecorderError, RecorderPort,
+    KycPort, MediaAnswer, MediaError, MediaPlane, PortEvent, RecorderError, RecorderPort,
 };
+
+/// In an offer: it is of the connection that is there, with new ICE credentials.
+pub const ICE_RESTART: &str = "a=x-ice-restart";
 
 /// All three, with one diary of what was asked of them.
 pub struct Peers {
@@ -46,6 +49,9 @@ pub struct State {
     /// Answers whose connection is not up yet.
     pub answered: Vec<(CallId, ParticipantId)>,
     pub calls: HashMap<CallId, Vec<ParticipantId>>,
+    pub seats: HashMap<ParticipantId, Seat>,
+    pub muted: Vec<(ParticipantId, MediaKind)>,
+    pub cpu_limited: Vec<(ParticipantId, bool)>,
     pub verdicts: VecDeque<KycOutcome>,
     pub replays: Vec<(RecordingId, String)>,
 }
@@ -133,17 +139,43 @@ impl MediaPlane for Peers {
         &self,
         call: CallId,
         participant: ParticipantId,
+        seat: Seat,
         offer: String,
-    ) -> Result<String, MediaError> {
+    ) -> Result<MediaAnswer, MediaError> {
         self.check_offer(&offer)?;
         let mut state = self.state();
         state.diary.push("join".to_owned());
         let peers = state.calls.entry(call).or_default();
+        let restarted = peers.contains(&participant) && offer.contains(ICE_RESTART);
         if !peers.contains(&participant) {
             peers.push(participant);
         }
-        state.answered.push((call, participant));
-        Ok("v=0\r\nanswer".to_owned())
+        if !restarted {
+            state.answered.push((call, participant));
+        }
+        state.seats.insert(participant, seat);
+        Ok(MediaAnswer { sdp: "v=0\r\nanswer".to_owned(), restarted })
+    }
+
+    async fn set_seat(&self, _call: CallId, participant: ParticipantId, seat: Seat) {
+        if let Some(present) = self.state().seats.get_mut(&participant) {
+            *present = seat;
+        }
+    }
+
+    async fn mute(&self, call: CallId, participant: ParticipantId, kind: MediaKind, muted: bool) {
+        let mut state = self.state();
+        if !state.calls.get(&call).is_some_and(|all| all.contains(&participant)) {
+            return;
+        }
+        state.muted.retain(|m| *m != (participant, kind));
+        if muted {
+            state.muted.push((participant, kind));
+        }
+    }
+
+    async fn cpu_limited(&self, _call: CallId, participant: ParticipantId, limited: bool) {
+        self.state().cpu_limited.push((participant, limited));
     }
 
     async fn leave(&self, call: CallId, participant: ParticipantId) {
@@ -228,10 +260,10 @@ impl RecorderPort for Peers {
     async fn playlist(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
     ) -> Result<String, RecorderError> {
-        let known =
-            self.with(recording, |r| r.meta.participants.iter().any(|p| p.id == participant));
+        let is_known = |p: &RecordedParticipant| TrackName::camera(p.id) == track;
+        let known = self.with(recording, |r| r.meta.participants.iter().any(is_known));
         if known == Some(true) {
             Ok("#EXTM3U\n#EXT-X-MAP:URI=\"init-0.mp4\"\n#EXTINF:2.0,\nsegment-0.m4s\n".to_owned())
         } else {
@@ -242,19 +274,19 @@ impl RecorderPort for Peers {
     async fn init_section(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError> {
-        self.segment(recording, participant, n).await
+        self.segment(recording, track, n).await
     }
 
     async fn segment(
         &self,
         recording: RecordingId,
-        participant: ParticipantId,
+        track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError> {
-        self.playlist(recording, participant).await?;
+        self.playlist(recording, track).await?;
         if n == 0 { Ok(Bytes::from_static(b"media")) } else { Err(RecorderError::NotFound) }
     }
 
@@ -291,7 +323,14 @@ fn summary(r: &Recording) -> RecordingSummary {
 }
 
 fn track(p: &RecordedParticipant) -> ReplayTrack {
-    ReplayTrack { participant: p.id, role: p.role.clone(), start_ms: 0, duration_ms: 1 }
+    ReplayTrack {
+        name: TrackName::camera(p.id),
+        participant: p.id,
+        source: TrackSource::Camera,
+        role: p.role.clone(),
+        start_ms: 0,
+        duration_ms: 1,
+    }
 }
 
 fn replayed(opened: Mono, event: &TimelineEvent) -> ReplayEvent {

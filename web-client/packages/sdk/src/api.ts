@@ -6,12 +6,15 @@ import type {
   CustomerView,
   Info,
   MediaAnswer,
+  MediaKind,
   NewVisit,
   QueueEntry,
   RecordingRow,
   Replay,
   StaffView,
   StepInput,
+  SupervisionMode,
+  SupervisorView,
   User,
 } from "./protocol.js";
 
@@ -79,12 +82,36 @@ export class StaffApi {
     this.http.post<StaffView>(`${at(visit)}/steps/${encodeURIComponent(step)}/open`);
   completeStep = (visit: string, step: string, input: StepInput) =>
     this.http.post<StaffView>(`${at(visit)}/steps/${encodeURIComponent(step)}/complete`, input);
+  /** What is muted reaches nobody else until it is unmuted; it is recorded all the same. */
+  mute = (visit: string, participant: string, kind: MediaKind, muted: boolean) =>
+    this.http.post<StaffView>(`${at(visit)}/mute`, { participant, kind, muted });
   close = (visit: string, outcome: ClosingOutcome) =>
     this.http.post<StaffView>(`${at(visit)}/close`, { outcome });
   negotiate =
     (visit: string): Negotiate =>
     (sdp) =>
       this.http.post<MediaAnswer>(`${at(visit)}/media`, { sdp });
+}
+
+/** What a supervisor may ask besides, by the session cookie: attending a colleague's call. */
+export class SupervisorApi {
+  private readonly http: Http;
+
+  constructor(where: Where = {}) {
+    this.http = http(where);
+  }
+
+  /** The queue, and every running call. */
+  visits = async () => (await this.http.get<{ visits: QueueEntry[] }>("/visits")).visits;
+  /** Begins to attend, or goes on in another way; the media connection stays as it is. */
+  attend = (visit: string, mode: SupervisionMode) =>
+    this.http.post<SupervisorView>(`${at(visit)}/supervision`, { mode });
+  view = (visit: string) => this.http.get<SupervisorView>(`${at(visit)}/supervision`);
+  leave = (visit: string) => this.http.delete(`${at(visit)}/supervision`);
+  negotiate =
+    (visit: string): Negotiate =>
+    (sdp) =>
+      this.http.post<MediaAnswer>(`${at(visit)}/supervision/media`, { sdp });
 }
 
 /** What an auditor may ask, by the session cookie. */
@@ -102,9 +129,9 @@ export class AuditApi {
   replay = (recording: string, reason: string) =>
     this.http.post<Replay>(`/recordings/${encodeURIComponent(recording)}/replays`, { reason });
   log = async () => (await this.http.get<{ entries: AuditEntry[] }>("/audit-log")).entries;
-  /** The HLS playlist of one participant. */
-  playlist = (replay: string, participant: string) =>
-    `${this.base}/api/v1/replays/${encodeURIComponent(replay)}/${encodeURIComponent(participant)}/index.m3u8`;
+  /** The HLS playlist of one track, by its name. */
+  playlist = (replay: string, track: string) =>
+    `${this.base}/api/v1/replays/${encodeURIComponent(replay)}/${encodeURIComponent(track)}/index.m3u8`;
 }
 
 function at(visit: string): string {

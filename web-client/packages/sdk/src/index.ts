@@ -1,7 +1,14 @@
 export * from "./protocol.js";
 export { Problem, asProblem } from "./problem.js";
 export { backoff, type Backoff, type BackoffOptions } from "./backoff.js";
-export { PublicApi, CustomerApi, StaffApi, AuditApi, type Negotiate } from "./api.js";
+export {
+  PublicApi,
+  CustomerApi,
+  StaffApi,
+  SupervisorApi,
+  AuditApi,
+  type Negotiate,
+} from "./api.js";
 export {
   SnapshotClient,
   snapshotUrl,
@@ -10,7 +17,9 @@ export {
   type SocketLike,
 } from "./snapshots.js";
 export { openCapture, closeCapture } from "./media/capture.js";
+export { canShareScreen, openScreen } from "./media/screen.js";
 export { branchVideoCodecs } from "./media/codecs.js";
+export type { Remote } from "./media/remotes.js";
 export { requireSupport } from "./media/support.js";
 export { watchLevel } from "./media/level.js";
 export {

@@ -67,6 +67,33 @@ export type StaffCard = { display_name: string; title: string; staff_no: string 
 export type MediaState = { connected: boolean; peer_connected: boolean; connection: number };
 export type MediaAnswer = { sdp: string; connection: number };
 
+export type Seat =
+  | "customer"
+  | "staff"
+  | "third_party"
+  | "supervisor_silent"
+  | "supervisor_whispering"
+  | "supervisor_barged_in";
+export type MediaKind = "audio" | "video" | "screen";
+export type QualityCause = "loss" | "delay" | "bitrate" | "cpu";
+/** From 0 (unusable) to 5 (unimpaired). */
+export type Quality = { score: number; cause: QualityCause | null };
+export type CallParticipant = {
+  participant: string;
+  seat: Seat;
+  connected: boolean;
+  muted: MediaKind[];
+  quality: Quality | null;
+};
+/** What a receiving media section carries: `mid` is that of its transceiver. */
+export type Slot = { mid: string; kind: MediaKind; from: string | null };
+export type CallView = {
+  me: string;
+  participants: CallParticipant[];
+  slots: Slot[];
+  speaker: string | null;
+};
+
 export type CustomerView = {
   visit: string;
   number: string;
@@ -74,6 +101,7 @@ export type CustomerView = {
   product: Product;
   consents: { texts: ConsentText[]; recording: boolean | null; face: boolean | null };
   media: MediaState;
+  call: CallView;
   liveness: Liveness | null;
   queue: { position: number; ahead: number } | null;
   staff: StaffCard | null;
@@ -91,6 +119,7 @@ export type QueueEntry = {
   position: number | null;
   liveness: LivenessStatus | "declined";
   mine: boolean;
+  staff: StaffCard | null;
 };
 
 export type KycSignal = { name: string; score: number; threshold: number; passed: boolean };
@@ -109,11 +138,21 @@ export type StaffView = {
   product: Product;
   liveness: { status: LivenessStatus | "declined"; verdict: KycVerdict | null };
   media: MediaState;
+  call: CallView;
   recording: { state: RecordingPhase; stores: { a: StoreHealth; b: StoreHealth } };
   steps: Step[];
   alarms: { code: string; at: number }[];
   outcome: Outcome | null;
   started: number | null;
+};
+
+export type SupervisionMode = "silent" | "whispering" | "barged_in";
+export type SupervisorView = {
+  mode: SupervisionMode;
+  media: MediaState;
+  call: CallView;
+  staff: StaffCard | null;
+  visit: StaffView;
 };
 
 export type NewVisit = { visit: string; token: string; url: string; expires: number };
@@ -128,8 +167,12 @@ export type RecordingSummary = {
 };
 export type RecordingRow = RecordingSummary & { number: string | null };
 export type ReplayTrack = {
+  /** What addresses of its files call it. */
+  name: string;
   participant: string;
-  role: "customer" | "staff";
+  /** A camera with its microphone, or a shared screen. */
+  source: "camera" | "screen";
+  role: "customer" | "staff" | "third_party" | "supervisor";
   start_ms: number;
   duration_ms: number;
 };
@@ -138,7 +181,7 @@ export type ReplayGap = {
   offset_ms: number;
   duration_ms: number;
   participant: string;
-  kind: "audio" | "video";
+  kind: "audio" | "video" | "screen";
   cause: string;
 };
 export type Replay = {
@@ -160,10 +203,14 @@ export type AuditEntry = {
 };
 
 export type ClientMessage =
-  { type: "hello"; token?: string } | { type: "watch"; visit: string } | { type: "ping" };
+  | { type: "hello"; token?: string }
+  | { type: "watch"; visit: string }
+  | { type: "cpu_limited"; limited: boolean }
+  | { type: "ping" };
 export type ServerMessage =
   | { type: "customer_visit"; visit: CustomerView }
   | { type: "staff_visit"; visit: StaffView }
+  | { type: "supervised_visit"; visit: SupervisorView }
   | { type: "queue"; visits: QueueEntry[] }
   | { type: "error"; code: string; detail: string }
   | { type: "pong" };

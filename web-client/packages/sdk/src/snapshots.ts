@@ -36,6 +36,7 @@ const OPEN = 1;
 export class SnapshotClient {
   private socket: SocketLike | null = null;
   private watched: string | null = null;
+  private cpuLimited = false;
   private stopped = false;
   private retryTimer: Timer = undefined;
   private pingTimer: Timer = undefined;
@@ -65,6 +66,12 @@ export class SnapshotClient {
     if (visit !== null) this.send({ type: "watch", visit });
   }
 
+  /** This machine limits what it sends, or no longer does. Said again after a reconnect. */
+  tellCpuLimited(limited: boolean): void {
+    this.cpuLimited = limited;
+    this.send({ type: "cpu_limited", limited });
+  }
+
   /** The network is back: do not sit out the rest of a delay. */
   retryNow(): void {
     if (this.stopped || this.socket?.readyState === OPEN) return;
@@ -86,6 +93,7 @@ export class SnapshotClient {
     const { token } = this.options;
     this.send(token === undefined ? { type: "hello" } : { type: "hello", token });
     if (this.watched !== null) this.send({ type: "watch", visit: this.watched });
+    if (this.cpuLimited) this.send({ type: "cpu_limited", limited: true });
     this.pingTimer = setInterval(() => this.ping(), PING_EVERY_MS);
   }
 

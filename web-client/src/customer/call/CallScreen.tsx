@@ -2,11 +2,17 @@ import { useEffect, useRef } from "react";
 
 import type { CustomerView } from "@vbranch/sdk";
 
+import { OwnQuality } from "../../call/OwnQuality";
+import { ShareScreenButton } from "../../call/ShareScreenButton";
+import { SharedScreen } from "../../call/SharedScreen";
+import { Tile } from "../../call/Tile";
+import { arrange } from "../../call/people";
 import { useTranslation } from "../../i18n";
 import { MuteControls } from "../../media/MuteControls";
 import { VideoView } from "../../media/VideoView";
 import { mediaStatusKey, retryKey } from "../../media/words";
 import { useStore } from "../../store";
+import { PersonIcon } from "../../ui/icons";
 import { LangSwitch } from "../../ui/LangSwitch";
 import { RecordingBadge } from "../../ui/RecordingBadge";
 import type { CustomerVisit } from "../CustomerVisit";
@@ -22,6 +28,7 @@ export function CallScreen({ visit, view, lost }: Props) {
   const media = useStore(visit.media.state);
   const main = useRef<HTMLElement | null>(null);
   const open = view.steps.find((step) => step.state === "open");
+  const { main: staff, others, screen } = arrange(view.call, media.session?.remotes ?? [], "staff");
   const status = lost ? "reconnecting" : mediaStatusKey(media, view.media.peer_connected);
 
   // Screen readers land in the call when it begins, not on the page that went away.
@@ -35,13 +42,18 @@ export function CallScreen({ visit, view, lost }: Props) {
       aria-label={t("customer.call.title")}
       data-testid="call"
     >
-      <div className="call-stage">
-        <VideoView
-          className="call-remote"
-          stream={media.session?.remote ?? null}
-          testid="remote-video"
-          label={t("media.remoteVideo")}
-        />
+      <div className={`call-stage${screen === null ? "" : " has-screen"}`}>
+        <div className={`call-remote${staff?.speaking ? " is-speaking" : ""}`} data-testid="main">
+          <VideoView
+            stream={staff?.remote?.stream ?? null}
+            testid="remote-video"
+            label={t("media.remoteVideo")}
+            figure={<PersonIcon />}
+          />
+        </div>
+        {screen !== null && (
+          <SharedScreen stream={screen.stream} name={t(`call.seat.${screen.by.seat}`)} />
+        )}
         {open?.kind === "document" && <DocumentFrame />}
         <div className="call-top">
           <div className="call-badges">
@@ -49,6 +61,23 @@ export function CallScreen({ visit, view, lost }: Props) {
             <LangSwitch />
           </div>
           {view.staff && <StaffCard staff={view.staff} prominent={open?.kind === "identity"} />}
+          {others.length > 0 && (
+            <div className="call-others">
+              {others.map((person) => (
+                <Tile
+                  key={person.participant}
+                  person={person}
+                  name={t(`call.seat.${person.seat}`)}
+                />
+              ))}
+            </div>
+          )}
+          <OwnQuality call={view.call} />
+          {media.session?.screen != null && (
+            <span className="sharing-badge" role="status" data-testid="sharing">
+              {t("call.youShare")}
+            </span>
+          )}
         </div>
         <VideoView
           className={`call-own${open?.kind === "document" ? " is-large" : ""}`}
@@ -72,8 +101,9 @@ export function CallScreen({ visit, view, lost }: Props) {
             </button>
           )}
         </p>
-        <div className="call-controls" role="group">
+        <div className="call-controls" role="group" aria-label={t("call.controls")}>
           <MuteControls media={visit.media} state={media} stepOpen={open !== undefined} />
+          <ShareScreenButton media={visit.media} state={media} />
           <HangUp visit={visit} />
         </div>
       </div>

@@ -13,6 +13,7 @@ export const customer = {
     demo: "Demonstration",
     needLink: "Open the link that the bank has sent you to start.",
     staff: "Staff sign-in",
+    supervisor: "Supervisor sign-in",
     audit: "Auditor sign-in",
     product: "What is it about?",
   },

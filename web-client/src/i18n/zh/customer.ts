@@ -13,6 +13,7 @@ export const customer = {
     demo: "演示环境",
     needLink: "请打开银行发送给您的链接开始办理。",
     staff: "柜员入口",
+    supervisor: "主管入口",
     audit: "审计入口",
     product: "选择业务",
   },

@@ -1,7 +1,9 @@
 import { audit } from "./audit";
+import { call } from "./call";
 import { common } from "./common";
 import { customer } from "./customer";
 import { error } from "./errors";
 import { staff } from "./staff";
+import { supervisor } from "./supervisor";
 
-export const zh = { ...common, customer, staff, audit, error };
+export const zh = { ...common, customer, call, staff, supervisor, audit, error };

@@ -15,16 +15,21 @@ const AUDIO: MediaTrackConstraints = {
   autoGainControl: true,
 };
 
-/** Opens both devices. Throws a `Problem` whose code says what the person can do about it. */
-export async function openCapture(): Promise<MediaStream> {
+/**
+ * Opens microphone and camera, or the microphone alone. Throws a `Problem` whose code says what the
+ * person can do about it.
+ */
+export async function openCapture(video = true): Promise<MediaStream> {
   requireSupport();
+  const open = (constraints: MediaStreamConstraints) =>
+    navigator.mediaDevices.getUserMedia(constraints);
   try {
-    return await navigator.mediaDevices.getUserMedia({ video: VIDEO, audio: AUDIO });
+    return await open({ video: video && VIDEO, audio: AUDIO });
   } catch (thrown) {
     if (nameOf(thrown) !== "OverconstrainedError") throw await captureProblem(thrown);
   }
   try {
-    return await navigator.mediaDevices.getUserMedia({ video: true, audio: true });
+    return await open({ video, audio: true });
   } catch (thrown) {
     throw await captureProblem(thrown);
   }

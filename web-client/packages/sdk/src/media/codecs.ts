@@ -1,16 +1,17 @@
 /**
- * The one video codec of a branch: H.264 constrained baseline, packetization mode 1 (RFC 6184).
- * The server never transcodes, so nothing else may be agreed.
+ * The video codecs of a branch. H.264 constrained baseline, packetization mode 1 (RFC 6184), comes
+ * first: liveness checks and recordings take it as it is. VP8 serves browsers without it. The
+ * server never transcodes, so nothing else may be agreed.
  */
 
 export type Codec = Pick<RTCRtpCodec, "mimeType"> & { sdpFmtpLine?: string };
 
-/** The codecs to ask for, in order of preference; empty where the browser has no usable H.264. */
+/** The codecs to ask for, in order of preference; empty where the browser has neither. */
 export function branchVideoCodecs<C extends Codec>(available: C[]): C[] {
-  const h264 = available.filter(isBranchH264);
-  if (h264.length === 0) return [];
-  const repair = available.filter((codec) => codec.mimeType.toLowerCase() === "video/rtx");
-  return [...h264, ...repair];
+  const named = (mimeType: string) =>
+    available.filter((codec) => codec.mimeType.toLowerCase() === mimeType);
+  const pictures = [...available.filter(isBranchH264), ...named("video/vp8")];
+  return pictures.length === 0 ? [] : [...pictures, ...named("video/rtx")];
 }
 
 function isBranchH264(codec: Codec): boolean {

@@ -1,67 +1,153 @@
-/** One peer connection from offer to end. Never renegotiated: a new attempt is a new connection. */
+/**
+ * One peer connection: fixed media sections, offered once. People who join, leave or share a screen
+ * change the server's slot table; only an ICE restart makes a second offer.
+ */
 import type { Negotiate } from "../api.js";
 import { Problem } from "../problem.js";
 import { branchVideoCodecs } from "./codecs.js";
-
-export type ConnectionEvents = {
-  onState: (state: RTCPeerConnectionState) => void;
-  onRemote: (stream: MediaStream) => void;
-};
+import { sameStreams, withAudioNack } from "./offer.js";
 
 /** Enough for 720p with legible documents; the browser goes below it by itself on a thin line. */
-const VIDEO_MAX_BPS = 1_500_000;
-
-export function newConnection(stream: MediaStream, events: ConnectionEvents): RTCPeerConnection {
-  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-  const remote = new MediaStream();
-  connection.ontrack = ({ track }) => {
-    remote.addTrack(track);
-    events.onRemote(remote);
-  };
-  connection.onconnectionstatechange = () => events.onState(connection.connectionState);
-  addLine(connection, stream, "audio", {});
-  const video = addLine(connection, stream, "video", { maxBitrate: VIDEO_MAX_BPS });
-  preferBranchCodec(video);
-  return connection;
-}
-
+const CAMERA_MAX_BPS = 1_500_000;
+const SCREEN_MAX_BPS = 2_000_000;
 /**
- * Offers and takes the answer. The offer goes out without waiting for candidates: the server is
- * ICE-lite and learns our address from our checks, so waiting would only cost time.
+ * Others whom one can hear and see besides the other party: a third party or supervisor each, and
+ * a screen takes one picture. More only makes the offer longer.
  */
-export async function join(connection: RTCPeerConnection, negotiate: Negotiate): Promise<void> {
-  await connection.setLocalDescription();
-  const offer = connection.localDescription?.sdp;
-  if (offer === undefined) throw new Problem("capture_failed", 0, "no local description");
-  const answer = await negotiate(offer);
-  if (connection.signalingState === "closed") return;
-  await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+const MORE_SLOTS = 2;
+
+export type Sources = { camera: MediaStream | null; screen: MediaStream | null };
+
+export class Connection {
+  readonly peer: RTCPeerConnection;
+  private readonly microphone: RTCRtpSender;
+  private readonly camera: RTCRtpSender;
+  private readonly screen: RTCRtpSender;
+  private offered: Promise<void> | null = null;
+  private answer: string | null = null;
+
+  constructor(onState: (state: RTCPeerConnectionState) => void) {
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.peer = peer;
+    peer.onconnectionstatechange = () => onState(peer.connectionState);
+    // The server's order: first sound and picture are shown in sync, the second picture it is sent
+    // is the screen.
+    this.microphone = peer.addTransceiver("audio", { direction: "sendrecv" }).sender;
+    this.camera = video(peer, "sendrecv", CAMERA_MAX_BPS);
+    this.screen = video(peer, "sendonly", SCREEN_MAX_BPS);
+    for (let more = 0; more < MORE_SLOTS; more += 1) {
+      peer.addTransceiver("audio", { direction: "recvonly" });
+      video(peer, "recvonly");
+    }
+  }
+
+  /** Puts what is captured on its way: before, during or after the negotiation. */
+  async send({ camera, screen }: Sources): Promise<void> {
+    await Promise.all([
+      put(this.microphone, camera?.getAudioTracks()[0]),
+      put(this.camera, camera?.getVideoTracks()[0]),
+      put(this.screen, screen?.getVideoTracks()[0]),
+    ]);
+  }
+
+  /** Makes the offer, which takes no network. Done early, it is no wait at the join. */
+  prepare(): Promise<void> {
+    this.offered ??= offer(this.peer);
+    return this.offered;
+  }
+
+  /**
+   * Offers and takes the answer. The offer goes out without waiting for candidates: the server is
+   * ICE-lite and learns our address from our checks, so waiting would only cost time.
+   */
+  async join(negotiate: Negotiate): Promise<void> {
+    await this.prepare();
+    await this.exchange(negotiate);
+  }
+
+  /** New addresses and credentials for the same connection. False: the server had lost it. */
+  async restart(negotiate: Negotiate): Promise<boolean> {
+    const { answer, peer } = this;
+    if (answer === null || peer.signalingState !== "stable") return false;
+    peer.restartIce();
+    await offer(peer);
+    await this.exchange(negotiate);
+    return this.answer !== null && sameStreams(answer, this.answer);
+  }
+
+  private async exchange(negotiate: Negotiate): Promise<void> {
+    const { peer } = this;
+    const sdp = peer.localDescription?.sdp;
+    if (sdp === undefined) throw new Problem("capture_failed", 0, "no local description");
+    try {
+      const answer = await negotiate(sdp);
+      if (closed(peer)) return;
+      await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+      this.answer = answer.sdp;
+    } catch (thrown) {
+      // A restart that could not be asked for can be tried again.
+      if (this.answer !== null && peer.signalingState === "have-local-offer") {
+        await peer.setLocalDescription({ type: "rollback" });
+      }
+      throw thrown;
+    }
+  }
+
+  /** What arrives on a media section. */
+  track(mid: string): MediaStreamTrack | null {
+    const section = this.peer.getTransceivers().find((transceiver) => transceiver.mid === mid);
+    return section?.receiver.track ?? null;
+  }
+
+  /** Whether this machine is too slow for what it should send. */
+  async isCpuLimited(): Promise<boolean> {
+    let limited = false;
+    (await this.camera.getStats()).forEach((entry: Record<string, unknown>) => {
+      limited ||= entry.type === "outbound-rtp" && entry.qualityLimitationReason === "cpu";
+    });
+    return limited;
+  }
+
+  close(): void {
+    this.peer.onconnectionstatechange = null;
+    this.peer.close();
+  }
 }
 
-export function discard(connection: RTCPeerConnection): void {
-  connection.ontrack = null;
-  connection.onconnectionstatechange = null;
-  connection.close();
+function closed(peer: RTCPeerConnection): boolean {
+  return peer.signalingState === "closed";
 }
 
-function addLine(
-  connection: RTCPeerConnection,
-  stream: MediaStream,
-  kind: "audio" | "video",
-  encoding: RTCRtpEncodingParameters,
-): RTCRtpTransceiver {
-  const track = stream.getTracks().find((candidate) => candidate.kind === kind);
-  return connection.addTransceiver(track ?? kind, {
-    direction: "sendrecv",
-    streams: [stream],
-    sendEncodings: [encoding],
+async function put(sender: RTCRtpSender, track: MediaStreamTrack | undefined): Promise<void> {
+  const wanted = track ?? null;
+  if (sender.track !== wanted) await sender.replaceTrack(wanted);
+}
+
+function video(
+  peer: RTCPeerConnection,
+  direction: RTCRtpTransceiverDirection,
+  maxBitrate?: number,
+): RTCRtpSender {
+  const transceiver = peer.addTransceiver("video", {
+    direction,
+    ...(maxBitrate === undefined ? {} : { sendEncodings: [{ maxBitrate }] }),
   });
+  const capabilities = RTCRtpReceiver.getCapabilities("video");
+  if (capabilities && "setCodecPreferences" in transceiver) {
+    const codecs = branchVideoCodecs(capabilities.codecs);
+    if (codecs.length === 0) throw new Problem("no_codec", 0, "neither H.264 nor VP8");
+    transceiver.setCodecPreferences(codecs);
+  }
+  return transceiver.sender;
 }
 
-function preferBranchCodec(video: RTCRtpTransceiver): void {
-  const capabilities = RTCRtpReceiver.getCapabilities("video");
-  if (!capabilities || !("setCodecPreferences" in video)) return;
-  const codecs = branchVideoCodecs(capabilities.codecs);
-  if (codecs.length === 0) throw new Problem("no_h264", 0, "no usable H.264");
-  video.setCodecPreferences(codecs);
+async function offer(peer: RTCPeerConnection): Promise<void> {
+  const { sdp = "" } = await peer.createOffer();
+  if (closed(peer)) return;
+  try {
+    await peer.setLocalDescription({ type: "offer", sdp: withAudioNack(sdp) });
+  } catch {
+    // A browser that takes only its own words still has its other means against loss.
+    if (!closed(peer)) await peer.setLocalDescription();
+  }
 }

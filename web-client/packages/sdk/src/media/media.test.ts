@@ -3,15 +3,17 @@ import { describe, expect, it } from "vitest";
 import { captureProblem } from "./capture.js";
 import { branchVideoCodecs } from "./codecs.js";
 import { levelOf } from "./level.js";
+import { sameStreams, withAudioNack } from "./offer.js";
 
 const h264 = (sdpFmtpLine: string) => ({ mimeType: "video/H264", sdpFmtpLine });
 const constrained = h264("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f");
+const vp8 = { mimeType: "video/VP8" };
 const rtx = { mimeType: "video/rtx" };
 
 describe("the offered codecs", () => {
-  it("are H.264 constrained baseline in packetization mode 1, with its retransmission", () => {
+  it("are H.264 constrained baseline in packetization mode 1, then VP8, and retransmission", () => {
     const offered = branchVideoCodecs([
-      { mimeType: "video/VP8" },
+      vp8,
       rtx,
       h264("packetization-mode=0;profile-level-id=42e01f"),
       h264("packetization-mode=1;profile-level-id=42001f"),
@@ -19,13 +21,31 @@ describe("the offered codecs", () => {
       constrained,
       { mimeType: "video/AV1" },
     ]);
-    expect(offered).toEqual([constrained, rtx]);
+    expect(offered).toEqual([constrained, vp8, rtx]);
   });
 
-  it("are none where the browser has no such H.264", () => {
-    expect(branchVideoCodecs([{ mimeType: "video/VP8" }, rtx])).toEqual([]);
+  it("are VP8 where the browser has no such H.264, and none where it has neither", () => {
+    expect(branchVideoCodecs([vp8, rtx])).toEqual([vp8, rtx]);
     expect(branchVideoCodecs([h264("packetization-mode=1")])).toEqual([]);
     expect(branchVideoCodecs([])).toEqual([]);
+  });
+});
+
+describe("an offer", () => {
+  const audio = "m=audio 9 X 63 111\r\na=rtpmap:63 red/48000/2\r\na=rtpmap:111 opus/48000/2\r\n";
+  const video = "m=video 9 X 96\r\na=rtpmap:96 VP8/90000\r\n";
+
+  it("asks for lost sound again, in every section with sound, once", () => {
+    const asked = withAudioNack(`v=0\r\n${audio}${video}${audio}`);
+    expect(asked.match(/a=rtpmap:111 opus\/48000\/2\r\na=rtcp-fb:111 nack\r\n/g)).toHaveLength(2);
+    expect(asked.match(/rtcp-fb/g)).toHaveLength(2);
+    expect(withAudioNack(asked)).toBe(asked);
+    expect(withAudioNack("v=0\r\n")).toBe("v=0\r\n");
+  });
+
+  it("that restarts ICE is told from one that was taken for a new connection", () => {
+    expect(sameStreams("a=ssrc:1 cname:x\r\na=ice-ufrag:a", "a=ssrc:1 cname:x\r\n")).toBe(true);
+    expect(sameStreams("a=ssrc:1 cname:x\r\n", "a=ssrc:2 cname:x\r\n")).toBe(false);
   });
 });
 

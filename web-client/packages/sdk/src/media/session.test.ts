@@ -15,11 +15,31 @@ class FakeConnection {
   constructor() {
     FakeConnection.made.push(this);
   }
-  addTransceiver = () => ({});
+  /** What each sending section sends, in the order of the offer. */
+  sends: (string | null)[] = [];
+  restarts = 0;
+  addTransceiver = () => {
+    const at = this.sends.push(null) - 1;
+    const sender = {
+      track: null as { kind: string } | null,
+      getStats: () => Promise.resolve(new Map()),
+      replaceTrack: (track: { kind: string } | null) => {
+        sender.track = track;
+        this.sends[at] = track?.kind ?? null;
+        return Promise.resolve();
+      },
+    };
+    this.transceivers.push({ mid: String(at), receiver: { track: { kind: "video", at } } });
+    return { sender };
+  };
+  transceivers: unknown[] = [];
+  getTransceivers = () => this.transceivers;
+  createOffer = () => Promise.resolve({ sdp: "offer" });
   setLocalDescription = () => {
     this.localDescription = { sdp: "offer" };
     return Promise.resolve();
   };
+  restartIce = () => void (this.restarts += 1);
   setRemoteDescription = () => Promise.resolve();
   close = () => void (this.signalingState = "closed");
   become(state: string) {
@@ -35,23 +55,28 @@ const last = () => {
   return connection;
 };
 
-const answer = (connection = 1) => Promise.resolve<MediaAnswer>({ sdp: "answer", connection });
+const answer = (connection = 1, ssrc = 7) =>
+  Promise.resolve<MediaAnswer>({ sdp: `a=ssrc:${ssrc} cname:x\r\n`, connection });
 const sees = (connected: boolean, connection: number) => ({
   connected,
   peer_connected: true,
   connection,
 });
 
+/** A captured stream with one track. */
+const streamOf = (track: { kind: string }) =>
+  ({
+    getTracks: () => [track],
+    getAudioTracks: () => (track.kind === "audio" ? [track] : []),
+    getVideoTracks: () => (track.kind === "video" ? [track] : []),
+  }) as unknown as MediaStream;
+
 function setUp(
   negotiate: (offer: string) => Promise<MediaAnswer> = () => answer(),
   reset: () => void = () => undefined,
 ) {
   const track = { kind: "audio", enabled: true };
-  const stream = {
-    getTracks: () => [track],
-    getAudioTracks: () => [track],
-    getVideoTracks: () => [],
-  } as unknown as MediaStream;
+  const stream = streamOf(track);
   const states: MediaSessionState[] = [];
   const session = new MediaSession({
     stream,
@@ -70,7 +95,8 @@ beforeEach(() => {
   vi.stubGlobal(
     "MediaStream",
     class {
-      readonly id = "remote";
+      constructor(readonly tracks: unknown[]) {}
+      getTracks = () => this.tracks;
     },
   );
   vi.stubGlobal("addEventListener", () => undefined);
@@ -104,7 +130,7 @@ describe("a media session", () => {
     expect(session.current.status).toBe("connected");
   });
 
-  it("lets a short loss heal and replaces a long one", async () => {
+  it("lets a short loss heal, and restarts ICE in a long one", async () => {
     const { session } = setUp();
     session.start();
     await settle();
@@ -116,8 +142,95 @@ describe("a media session", () => {
     expect(FakeConnection.made).toHaveLength(1);
     last().become("disconnected");
     await vi.advanceTimersByTimeAsync(3000);
+    expect(last().restarts).toBe(1);
+    expect(session.current.status).toBe("reconnecting");
+    last().become("connected");
+    expect(session.current.status).toBe("connected");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeConnection.made).toHaveLength(1);
+  });
+
+  it("makes everything anew where a restart does not help", async () => {
+    const { session } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(8_200);
     expect(FakeConnection.made).toHaveLength(2);
-    expect(session.current.status).not.toBe("connected");
+  });
+
+  it("makes everything anew where the server has lost the connection", async () => {
+    let joins = 0;
+    const { session } = setUp(() => answer(++joins, joins));
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(2_200);
+    expect(FakeConnection.made).toHaveLength(2);
+    expect(session.current.status).toBe("reconnecting");
+  });
+
+  it("restarts again until the server can be asked, and does not drop what is up", async () => {
+    let joins = 0;
+    const down = new Problem("network", 0, "down");
+    const { session } = setUp(() => (++joins === 1 || joins > 3 ? answer() : Promise.reject(down)));
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(2_500);
+    expect(last().restarts).toBe(3);
+    last().become("connected");
+    expect(session.current).toMatchObject({ status: "connected", problem: null });
+    expect(FakeConnection.made).toHaveLength(1);
+  });
+
+  it("shows whom the slot table names, and no more than once", async () => {
+    const { session, states } = setUp();
+    session.start();
+    await settle();
+    last().become("connected");
+    const slots = [
+      { mid: "1", kind: "video" as const, from: "a" },
+      { mid: "5", kind: "screen" as const, from: "a" },
+      { mid: "6", kind: "video" as const, from: null },
+      { mid: "9", kind: "video" as const, from: "b" },
+    ];
+    session.showSlots(slots);
+    const [remote] = session.current.remotes;
+    expect(session.current.remotes).toHaveLength(1);
+    expect(remote).toMatchObject({ participant: "a", picture: true, voice: false });
+    expect(remote?.screen?.getTracks()).toHaveLength(1);
+    const told = states.length;
+    session.showSlots([...slots]);
+    expect(states).toHaveLength(told);
+    session.showSlots([]);
+    expect(session.current.remotes).toEqual([]);
+  });
+
+  it("has its offer ready before it joins, and sends what comes later", async () => {
+    const { session, track } = setUp();
+    session.prepare();
+    await settle();
+    const camera = { kind: "video", enabled: true };
+    const both = {
+      getTracks: () => [track, camera],
+      getAudioTracks: () => [track],
+      getVideoTracks: () => [camera],
+    } as unknown as MediaStream;
+    session.use(both);
+    session.start();
+    await settle();
+    expect(FakeConnection.made).toHaveLength(1);
+    expect(last().sends.slice(0, 3)).toEqual(["audio", "video", null]);
+    session.share(streamOf({ kind: "video" }));
+    await settle();
+    expect(last().sends[2]).toBe("video");
+    session.use(null);
+    await settle();
+    expect(last().sends.slice(0, 3)).toEqual([null, null, "video"]);
   });
 
   it("keeps trying while the server is away", async () => {
@@ -205,7 +318,7 @@ describe("a media session", () => {
     session.start();
     await settle();
     session.serverSees(sees(false, 1));
-    answered({ sdp: "answer", connection: 1 });
+    answered({ sdp: "", connection: 1 });
     await settle();
     last().become("connected");
     session.serverSees(sees(true, 1));

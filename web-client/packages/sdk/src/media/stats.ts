@@ -29,8 +29,11 @@ type Entry = Record<string, unknown>;
 export async function summarize(connection: RTCPeerConnection): Promise<ConnectionSummary> {
   const report = new Map<string, Entry>();
   (await connection.getStats()).forEach((entry: Entry) => report.set(String(entry.id), entry));
+  // Of several media sections the busiest counts: most carry little or nothing.
   const one = (type: string, kind: string) =>
-    [...report.values()].find((entry) => entry.type === type && entry.kind === kind);
+    [...report.values()]
+      .filter((entry) => entry.type === type && entry.kind === kind && entry.codecId !== undefined)
+      .toSorted((a, b) => busy(b) - busy(a))[0];
   const codec = (entry: Entry) => text(report.get(String(entry.codecId))?.mimeType);
   const pair = [...report.values()].find(
     (entry) => entry.type === "candidate-pair" && entry.nominated === true,
@@ -49,6 +52,10 @@ export async function summarize(connection: RTCPeerConnection): Promise<Connecti
       audio: audio(one("outbound-rtp", "audio"), codec, "packetsSent", "bytesSent"),
     },
   };
+}
+
+function busy(entry: Entry): number {
+  return number(entry.bytesSent) + number(entry.bytesReceived);
 }
 
 type CodecOf = (entry: Entry) => string | null;

@@ -2,7 +2,7 @@
 import { Problem } from "../problem.js";
 import { branchVideoCodecs } from "./codecs.js";
 
-/** Throws `no_webrtc`, `insecure_page` or `no_h264`. */
+/** Throws `no_webrtc`, `insecure_page` or `no_codec`. */
 export function requireSupport(): void {
   if (typeof RTCPeerConnection === "undefined") {
     throw new Problem("no_webrtc", 0, "RTCPeerConnection is missing");
@@ -13,7 +13,7 @@ export function requireSupport(): void {
   for (const side of [RTCRtpSender, RTCRtpReceiver]) {
     const capabilities = side.getCapabilities("video");
     if (capabilities && branchVideoCodecs(capabilities.codecs).length === 0) {
-      throw new Problem("no_h264", 0, "no H.264 constrained baseline, packetization mode 1");
+      throw new Problem("no_codec", 0, "neither H.264 constrained baseline (mode 1) nor VP8");
     }
   }
 }

@@ -1,0 +1,385 @@
+//! Raw forwarding: one sender per room, subscribers that only count.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, bail};
+use mio::{Events, Interest, Poll, Token};
+use serde::Serialize;
+use str0m::media::Direction;
+use vbranch_domain::{Clock, Mono, SystemClock};
+
+use super::{
+    agent::{Agent, Happened, Plan},
+    histogram::{Histogram, Percentiles},
+    machine::Usage,
+    signal::{self, Request},
+    socket::Buffers,
+    synthetic::{Codec, PROBES, SyntheticVideo},
+};
+
+/// How long a client may take to connect.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Clients that connect at once: more would wait for each other's handshakes.
+const AT_ONCE: usize = 16;
+/// Time before measuring, for handshakes and buffers to settle.
+const WARM_UP: Duration = Duration::from_millis(1_500);
+/// Packets of one sender in one turn.
+const TURN: u64 = 64;
+/// Without progress for this long, what is on its way counts as lost.
+const STALLED: Duration = Duration::from_millis(50);
+/// Between two packets that are timed.
+const PROBE_EVERY: Duration = Duration::from_millis(5);
+
+/// What to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Flood {
+    /// Rooms with one sender each.
+    pub rooms: usize,
+    /// Subscribers per room.
+    pub subs: usize,
+    /// Clients that are connected and silent, instead of rooms.
+    pub idle: usize,
+    /// How long to measure.
+    pub measure: Duration,
+    /// Packets per second and sender; 0: as fast as they come out again.
+    pub rate: u64,
+    /// Packets of a sender on their way at once, where `rate` is 0.
+    pub window: u64,
+    /// What is sent.
+    pub codec: Codec,
+    /// An audio section in every offer.
+    pub audio: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Outcome {
+    /// Packets that reached subscribers, per second.
+    pub forwarded_pps: f64,
+    /// Packets sent by publishers, per second.
+    pub sent_pps: f64,
+    /// Share that did not arrive.
+    pub loss: f64,
+    /// Cores that the server was using.
+    pub server_cores: f64,
+    /// Of these, outside the kernel.
+    pub server_user_cores: f64,
+    /// Packets forwarded per second of server CPU.
+    pub per_core_second: f64,
+    /// Cores this program was using: at 1, it is what was measured.
+    pub client_cores: f64,
+    /// From a sender's socket to a subscriber's (only with a rate).
+    pub delay: Option<Percentiles>,
+    /// Server memory per idle client.
+    pub kb_per_idle: Option<f64>,
+    /// Server memory.
+    pub server_rss_kb: u64,
+    /// Time to connect all clients, divided by their number; several connect at once.
+    pub connect_ms: f64,
+}
+
+impl Flood {
+    /// Connects, sends and measures.
+    ///
+    /// # Errors
+    /// When a client is refused or does not connect, or the process is gone.
+    pub fn run(&self, server: SocketAddr, pid: u32) -> anyhow::Result<Outcome> {
+        let before = Usage::of(pid)?;
+        let mut run = Run::new(*self, server)?;
+        let connect_ms = run.connect_all()?;
+        let mut outcome = if self.idle > 0 { run.idle(pid, before)? } else { run.flood(pid)? };
+        outcome.connect_ms = connect_ms;
+        outcome.server_rss_kb = Usage::of(pid)?.rss_kb;
+        Ok(outcome)
+    }
+}
+
+struct Run {
+    flood: Flood,
+    server: SocketAddr,
+    clock: SystemClock,
+    poll: Poll,
+    events: Events,
+    buffers: Buffers,
+    agents: Vec<Agent>,
+    /// Index of the agent, and its room.
+    senders: Vec<Sender>,
+    /// Per agent: packets received, and the room where it subscribes.
+    received: Vec<u64>,
+    room_of: Vec<Option<usize>>,
+    ready: Vec<usize>,
+    delays: Histogram,
+}
+
+struct Sender {
+    agent: usize,
+    video: SyntheticVideo,
+    sent: u64,
+    /// Counted as lost.
+    written_off: u64,
+    progress: (u64, Mono),
+    probe_at: Mono,
+    probe: usize,
+    probes: [Option<Mono>; PROBES],
+}
+
+impl Run {
+    fn new(flood: Flood, server: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self {
+            flood,
+            server,
+            clock: SystemClock::start(),
+            poll: Poll::new()?,
+            events: Events::with_capacity(1024),
+            buffers: Buffers::default(),
+            agents: vec![],
+            senders: vec![],
+            received: vec![],
+            room_of: vec![],
+            ready: vec![],
+            delays: Histogram::default(),
+        })
+    }
+
+    fn connect_all(&mut self) -> anyhow::Result<f64> {
+        let start = self.clock.mono();
+        for room in 0..self.flood.rooms * usize::from(self.flood.idle == 0) {
+            self.connect(room, Direction::SendOnly)?;
+            for _ in 0..self.flood.subs {
+                self.connect(room, Direction::RecvOnly)?;
+            }
+        }
+        for n in 0..self.flood.idle {
+            // Two by two, as in calls.
+            self.connect(1_000 + n / 2, Direction::RecvOnly)?;
+        }
+        self.wait_for_all_but(0)?;
+        let took = self.clock.mono().since(start);
+        let settled = self.clock.mono() + WARM_UP;
+        while self.clock.mono() < settled {
+            self.turn(Some(Duration::from_millis(10)))?;
+        }
+        Ok(took.as_secs_f64() * 1e3 / self.agents.len().max(1) as f64)
+    }
+
+    fn connect(&mut self, room: usize, direction: Direction) -> anyhow::Result<()> {
+        let now = self.clock.mono();
+        let Flood { codec, audio, .. } = self.flood;
+        let plan = Plan { direction, audio, codec, twcc: false };
+        let (mut agent, sdp) = Agent::offer(self.clock, now, plan)?;
+        let publ = direction.is_sending();
+        let answer = signal::ask(self.server, &Request { room, publ, sdp })?;
+        agent.accept(&answer).context("the answer does not fit")?;
+        let index = self.agents.len();
+        let source = agent.socket.source();
+        self.poll.registry().register(source, Token(index), Interest::READABLE)?;
+        agent.tick(now);
+        self.agents.push(agent);
+        self.received.push(0);
+        self.room_of.push((!publ).then_some(room));
+        if publ {
+            self.senders.push(Sender {
+                agent: index,
+                video: SyntheticVideo::new(codec, now)?,
+                sent: 0,
+                written_off: 0,
+                progress: (0, now),
+                probe_at: now,
+                probe: 0,
+                probes: [None; PROBES],
+            });
+        }
+        self.wait_for_all_but(AT_ONCE)
+    }
+
+    /// Waits until at most so many clients are still connecting.
+    fn wait_for_all_but(&mut self, still: usize) -> anyhow::Result<()> {
+        let give_up = self.clock.mono() + CONNECT;
+        loop {
+            let connecting = self.agents.iter().filter(|a| !a.connected()).count();
+            if connecting <= still {
+                return Ok(());
+            }
+            if self.clock.mono() > give_up {
+                bail!("{connecting} of {} clients did not connect", self.agents.len());
+            }
+            self.turn(Some(Duration::from_millis(5)))?;
+        }
+    }
+
+    /// Reads what has come and lets timers run.
+    fn turn(&mut self, wait: Option<Duration>) -> anyhow::Result<()> {
+        let wait = if self.ready.is_empty() { wait } else { Some(Duration::ZERO) };
+        self.poll.poll(&mut self.events, wait)?;
+        self.ready.extend(self.events.iter().map(|event| event.token().0));
+        let now = self.clock.mono();
+        for index in std::mem::take(&mut self.ready) {
+            if self.read(now, index) {
+                self.ready.push(index);
+            }
+        }
+        for (index, agent) in self.agents.iter_mut().enumerate() {
+            agent.tick(now);
+            let wanted = agent.take().any(|h| matches!(h, Happened::KeyframeWanted));
+            if wanted && let Some(s) = self.senders.iter_mut().find(|s| s.agent == index) {
+                s.video.want_key();
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, now: Mono, index: usize) -> bool {
+        let room = self.room_of.get(index).copied().flatten();
+        let (Some(agent), Some(received)) =
+            (self.agents.get_mut(index), self.received.get_mut(index))
+        else {
+            return false;
+        };
+        let Some(sender) = room.and_then(|room| self.senders.get_mut(room)) else {
+            return agent.receive(now, &mut self.buffers);
+        };
+        let (delays, timed) = (&mut self.delays, self.flood.rate > 0);
+        agent.receive_if(now, &mut self.buffers, |datagram| match kind(datagram) {
+            Datagram::Rtp(sealed) => {
+                *received += 1;
+                if timed
+                    && let Some(number) = SyntheticVideo::probe_number(sealed)
+                    && let Some(Some(sent)) = sender.probes.get(number)
+                {
+                    delays.add(now.since(*sent));
+                }
+                false
+            }
+            // It could not be decrypted without the packets before it.
+            Datagram::Rtcp => false,
+            Datagram::Other => true,
+        })
+    }
+
+    fn flood(&mut self, pid: u32) -> anyhow::Result<Outcome> {
+        let start = self.clock.mono();
+        let mut base: Option<(Mono, (u64, u64), Usage, Usage)> = None;
+        let mut measured = Duration::ZERO;
+        while measured < self.flood.measure {
+            let now = self.clock.mono();
+            for room in 0..self.senders.len() {
+                self.send(room, now, now.since(start));
+            }
+            // Busy: a sleep would put the wake-up into every delay.
+            self.turn(Some(Duration::ZERO))?;
+            match base {
+                None if now.since(start) >= WARM_UP => {
+                    self.delays = Histogram::default();
+                    base =
+                        Some((now, self.totals(), Usage::of(pid)?, Usage::of(std::process::id())?));
+                }
+                None => {}
+                Some((since, ..)) => measured = now.since(since),
+            }
+        }
+        let (since, (sent0, got0), server0, client0) = base.context("nothing was measured")?;
+        let (server, client) = (Usage::of(pid)?, Usage::of(std::process::id())?);
+        let seconds = self.clock.mono().since(since).as_secs_f64();
+        let (sent, got) = self.totals();
+        let (sent, got) = ((sent - sent0) as f64, (got - got0) as f64);
+        let cpu = server.cpu_s - server0.cpu_s;
+        Ok(Outcome {
+            forwarded_pps: got / seconds,
+            sent_pps: sent / seconds,
+            loss: (1.0 - got / (sent * self.flood.subs as f64)).max(0.0),
+            server_cores: cpu / seconds,
+            server_user_cores: (server.user_s - server0.user_s) / seconds,
+            per_core_second: got / cpu,
+            client_cores: (client.cpu_s - client0.cpu_s) / seconds,
+            delay: (self.delays.total() > 0).then(|| self.delays.percentiles()),
+            ..Outcome::default()
+        })
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.senders.iter().map(|s| s.sent).sum(), self.received.iter().sum())
+    }
+
+    fn send(&mut self, room: usize, now: Mono, elapsed: Duration) {
+        let subscribers = self.room_of.iter().zip(&self.received);
+        let got = subscribers.filter(|(r, _)| **r == Some(room)).map(|(_, n)| *n).min();
+        let Some(sender) = self.senders.get_mut(room) else { return };
+        let Some(agent) = self.agents.get_mut(sender.agent) else { return };
+        let Flood { rate, window, .. } = self.flood;
+        let budget = if rate > 0 {
+            ((elapsed.as_secs_f64() * rate as f64) as u64).saturating_sub(sender.sent)
+        } else {
+            sender.window(now, got.unwrap_or(0), window)
+        };
+        for _ in 0..budget.min(TURN) {
+            let piece = if rate > 0 && now >= sender.probe_at {
+                sender.probe_at = now + PROBE_EVERY;
+                sender.probe = (sender.probe + 1) % PROBES;
+                if let Some(at) = sender.probes.get_mut(sender.probe) {
+                    *at = Some(now);
+                }
+                sender.video.probe(now, sender.probe)
+            } else {
+                sender.video.next(now)
+            };
+            sender.sent += 1;
+            agent.send(now, 1, piece.timestamp, piece.marker, piece.payload);
+        }
+    }
+
+    fn idle(&mut self, pid: u32, before: Usage) -> anyhow::Result<Outcome> {
+        let (start, base) = (self.clock.mono(), Usage::of(pid)?);
+        while self.clock.mono().since(start) < self.flood.measure {
+            self.turn(Some(Duration::from_millis(20)))?;
+        }
+        let now = Usage::of(pid)?;
+        let per_idle = now.rss_kb.saturating_sub(before.rss_kb) as f64 / self.flood.idle as f64;
+        let seconds = self.clock.mono().since(start).as_secs_f64();
+        Ok(Outcome {
+            server_cores: (now.cpu_s - base.cpu_s) / seconds,
+            kb_per_idle: Some(per_idle),
+            ..Outcome::default()
+        })
+    }
+}
+
+impl Sender {
+    /// How many more may be sent where `got` have come out.
+    fn window(&mut self, now: Mono, got: u64, window: u64) -> u64 {
+        if got != self.progress.0 {
+            self.progress = (got, now);
+        }
+        let on_the_way = self.sent.saturating_sub(got + self.written_off);
+        if on_the_way >= window && now.since(self.progress.1) > STALLED {
+            self.written_off += on_the_way;
+            self.progress.1 = now;
+            return window;
+        }
+        window.saturating_sub(on_the_way)
+    }
+}
+
+enum Datagram {
+    /// With the length of its payload and tag.
+    Rtp(usize),
+    Rtcp,
+    Other,
+}
+
+/// RFC 7983 section 7 and RFC 5761 section 4.
+fn kind(datagram: &[u8]) -> Datagram {
+    match datagram {
+        [128..=191, 192..=223, ..] => Datagram::Rtcp,
+        [first @ 128..=191, ..] => {
+            let fixed = 12 + usize::from(first & 15) * 4;
+            let extension = match datagram.get(fixed..fixed + 4) {
+                Some([_, _, high, low]) if first & 0x10 != 0 => {
+                    4 + usize::from(u16::from_be_bytes([*high, *low])) * 4
+                }
+                _ => 0,
+            };
+            Datagram::Rtp(datagram.len().saturating_sub(fixed + extension))
+        }
+        _ => Datagram::Other,
+    }
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Other people's WebRTC clients in calls of ours: installs what is missing, builds, and runs every
+# pair of load-tests/interop. What cannot be installed is skipped, saying so.
+#
+#   scripts/interop.sh                 everything
+#   scripts/interop.sh --only firefox  the pairs whose title has this text
+#   scripts/interop.sh --list          the titles
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+HARNESS=load-tests/interop
+export INTEROP_VENV="$TOOLS/interop-venv"
+export CARGO_TERM_PROGRESS_WHEN=never
+
+main() {
+  install_browsers_and_gstreamer
+  install_aiortc
+  install_node_modules
+  say "building the media plane, the server and the bot"
+  cargo build --quiet --locked -p vbranch-load --example interop
+  cargo build --quiet --locked -p vbranch --bin vbranch
+  say "running"
+  exec node "$HARNESS/run.mjs" "$@"
+}
+
+# Each line: the Debian package, then the command that succeeds when what it brings is there.
+wanted_packages() {
+  cat <<'LIST'
+chromium                     test -x /usr/bin/chromium
+firefox-esr                  test -x /usr/bin/firefox-esr
+gstreamer1.0-tools           gst-inspect-1.0 --version
+gstreamer1.0-plugins-base    gst-inspect-1.0 opusenc
+gstreamer1.0-plugins-good    gst-inspect-1.0 vp8enc
+gstreamer1.0-plugins-bad     gst-inspect-1.0 webrtcbin
+gstreamer1.0-plugins-ugly    gst-inspect-1.0 x264enc
+gstreamer1.0-nice            gst-inspect-1.0 nicesrc
+gstreamer1.0-libav           gst-inspect-1.0 avdec_h264
+gir1.2-gst-plugins-base-1.0  /usr/bin/python3 -c "import gi; gi.require_version('GstSdp', '1.0')"
+gir1.2-gst-plugins-bad-1.0   /usr/bin/python3 -c "import gi; gi.require_version('GstWebRTC', '1.0')"
+python3-gst-1.0              /usr/bin/python3 -c "import gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst"
+LIST
+}
+
+# Unlike setup.sh this does not stop where it cannot install: the other clients are worth trying.
+install_browsers_and_gstreamer() {
+  local package check missing=()
+  while read -r package check; do
+    eval "$check" >/dev/null 2>&1 </dev/null || missing+=("$package")
+  done < <(wanted_packages)
+  [[ ${#missing[@]} -eq 0 ]] && return
+  local sudo=() log
+  have apt-get || { warn "not installed: ${missing[*]}"; return; }
+  if [[ $EUID -ne 0 ]]; then
+    have sudo && sudo -n true 2>/dev/null || { warn "not installed, for want of rights: ${missing[*]}"; return; }
+    sudo=(sudo -n)
+  fi
+  say "installing Debian packages, about 1 minute: ${missing[*]}"
+  local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
+  log="$(mktemp)"
+  if ! { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+    tail -n 5 "$log" >&2
+    warn "could not be installed: ${missing[*]}"
+  fi
+  rm -f "$log"
+}
+
+install_aiortc() {
+  local digest
+  digest="$(sha256sum "$HARNESS/requirements.txt" | cut -d' ' -f1) $(python3 --version 2>&1)"
+  stamped "$INTEROP_VENV/.vbranch-lock" "$digest" && return
+  say "installing aiortc, about half a minute"
+  rm -rf "$INTEROP_VENV"
+  if python3 -m venv "$INTEROP_VENV" &&
+    "$INTEROP_VENV/bin/pip" install -q --only-binary :all: -r "$HARNESS/requirements.txt"; then
+    printf '%s' "$digest" >"$INTEROP_VENV/.vbranch-lock"
+  else
+    rm -rf "$INTEROP_VENV"
+    warn "aiortc could not be installed"
+  fi
+}
+
+install_node_modules() {
+  local digest stamp="$HARNESS/node_modules/.vbranch-lock"
+  digest="$(sha256sum "$HARNESS/package-lock.json" | cut -d' ' -f1) node $(node --version)"
+  stamped "$stamp" "$digest" && return
+  say "installing Node modules of $HARNESS, about half a minute"
+  if npm ci --prefix "$HARNESS" --no-audit --no-fund --loglevel=error </dev/null; then
+    printf '%s' "$digest" >"$stamp"
+  else
+    rm -rf "$HARNESS/node_modules"
+    die "the Node modules of $HARNESS could not be installed"
+  fi
+}
+
+main "$@"

@@ -1,0 +1,253 @@
+//! Sharing out what each subscriber's network carries, telling publishers how much is of use, and
+//! scoring connections.
+
+use std::time::Duration;
+
+use vbranch_domain::{CallId, MediaKind, ParticipantId, TrackId};
+
+use super::{Now, Shard};
+use crate::{
+    call::{
+        PeerKey,
+        allocate::{Class, Demand},
+        quality::Observed,
+        slots::SlotKind,
+    },
+    codec::layers::{MAX_LAYERS, MAX_TID, Target},
+    handle::SfuEvent,
+};
+
+/// Bandwidth is shared out this often. More often follows every swing of an estimate; more seldom
+/// leaves a picture frozen after a drop.
+const SHARE_EVERY: Duration = Duration::from_millis(250);
+/// What one sound takes, with redundancy and headers, bit/s.
+const AUDIO_BITRATE: u64 = 80_000;
+/// A limit is told again when it changed by this share, or after [`TELL_AGAIN`].
+const LIMIT_CHANGE_PERCENT: u64 = 3;
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// What a picture of a publisher without layers is worth at most, bit/s: as much is looked for.
+const PICTURE_BITRATE: u64 = 2_500_000;
+/// No publisher is limited below this: less is no picture.
+const LEAST_LIMIT: u64 = 100_000;
+/// Choices of one source: each simulcast layer with each of its temporal layers.
+const MAX_CHOICES: usize = MAX_LAYERS * (MAX_TID as usize + 1);
+
+/// What can be chosen of one source, worst first.
+#[derive(Debug, Clone, Copy)]
+struct Choices {
+    slot: u8,
+    source: TrackId,
+    class: Class,
+    elastic: bool,
+    targets: [Target; MAX_CHOICES],
+    rates: [u64; MAX_CHOICES],
+    count: usize,
+}
+
+impl Shard {
+    /// Shares out a subscriber's bandwidth when it is due.
+    pub(super) fn share_bandwidth(&mut self, key: PeerKey, now: Now) {
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        if now.mono < member.share_at || !member.peer.is_connected() {
+            return;
+        }
+        member.share_at = now.mono + SHARE_EVERY;
+        let choices = self.choices(key, now);
+        let demands: Vec<Demand<'_>> = choices
+            .iter()
+            .map(|c| Demand {
+                slot: c.slot,
+                source: c.source,
+                class: c.class,
+                layers: c.rates.get(..c.count).unwrap_or_default(),
+                elastic: c.elastic,
+            })
+            .collect();
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        let Some(estimate) = member.peer.congestion().estimate() else {
+            // Nothing is known of this client's network: it gets the best there is.
+            for c in &choices {
+                let best = c.count.checked_sub(1).and_then(|n| c.targets.get(n)).copied();
+                member.show_layer(c.slot, best);
+            }
+            return self.score(key, now);
+        };
+        let sounds = member.peer.slots().iter().filter(|s| s.kind() == SlotKind::Audio);
+        let audio = sounds.filter(|s| s.showing().is_some()).count() as u64 * AUDIO_BITRATE;
+        let allocation =
+            member.allocator.allocate(now.mono, estimate.bitrate.bps(), audio, &demands);
+        tracing::debug!(
+            participant = %member.participant,
+            estimate = estimate.bitrate.bps(), state = ?estimate.state, loss = estimate.loss,
+            rtt_ms = estimate.rtt.as_millis() as u64, used = allocation.used,
+            next = allocation.next, full = allocation.full, "bandwidth shared out"
+        );
+        // A publisher without layers fills whatever it may, so only the network sets its limit.
+        let elastic = choices.iter().filter(|c| c.elastic).count() as u64 * PICTURE_BITRATE;
+        let aim = allocation.next.max(allocation.used).max(audio + elastic);
+        member.peer.congestion_mut().set_wanted(aim);
+        member.wanted = allocation.full;
+        let mut limits: Vec<(TrackId, u64)> = vec![];
+        for c in &choices {
+            let Some(choice) = allocation.choices.get(usize::from(c.slot)) else { continue };
+            let target = choice.layer.and_then(|n| c.targets.get(usize::from(n))).copied();
+            member.show_layer(c.slot, target);
+            if c.elastic {
+                limits.push((c.source, choice.bitrate));
+            }
+        }
+        member.takes = limits;
+        self.limit_publishers(key, now);
+        self.score(key, now);
+    }
+
+    fn choices(&self, key: PeerKey, now: Now) -> Vec<Choices> {
+        let Some(member) = self.peers.get(&key) else { return vec![] };
+        let Some(state) = self.calls.get(&member.call) else { return vec![] };
+        let slots = member.peer.slots().iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.kind() == SlotKind::Picture)
+            .filter_map(|(n, slot)| {
+                let source = slot.showing()?;
+                let publisher = self.peers.get(&state.call.peer_of(source.participant)?)?;
+                let publication = publisher.peer.incoming().publication(source.kind)?;
+                let mut choices = Choices {
+                    slot: n as u8, // at most MAX_SLOTS
+                    source,
+                    class: state.call.class(source),
+                    elastic: !publication.is_simulcast(),
+                    targets: [Target { layer: 0, tid: MAX_TID }; MAX_CHOICES],
+                    rates: [0; MAX_CHOICES],
+                    count: 0,
+                };
+                for layer in 0..MAX_LAYERS as u8 {
+                    for tid in 0..=MAX_TID {
+                        let rate = publication.bitrate(now.mono, layer, tid);
+                        choices.add(Target { layer, tid }, rate);
+                    }
+                }
+                // Before anything came, there is the only layer or the smallest.
+                if choices.count == 0 {
+                    choices.count = 1;
+                }
+                Some(choices)
+            })
+            .collect()
+    }
+
+    /// Tells the publishers this subscriber watches how much all their subscribers can take.
+    fn limit_publishers(&mut self, key: PeerKey, now: Now) {
+        let Some(member) = self.peers.get(&key) else { return };
+        let call = member.call;
+        let mut watched: Vec<ParticipantId> =
+            member.takes.iter().map(|(track, _)| track.participant).collect();
+        watched.dedup();
+        for participant in watched {
+            let publisher = self.calls.get(&call).and_then(|c| c.call.peer_of(participant));
+            if let Some(publisher) = publisher {
+                self.limit_publisher(call, publisher, participant, now);
+            }
+        }
+    }
+
+    fn limit_publisher(
+        &mut self,
+        call: CallId,
+        publisher: PeerKey,
+        participant: ParticipantId,
+        now: Now,
+    ) {
+        let mut bits = AUDIO_BITRATE;
+        for kind in [MediaKind::Video, MediaKind::Screen] {
+            let track = TrackId { participant, kind };
+            let takes = |m: &super::Member| {
+                m.takes.iter().find(|(of, _)| *of == track).map(|(_, bits)| *bits)
+            };
+            // The least of what subscribers can take: there is one picture for all of them.
+            let members = self.calls.get(&call).into_iter().flat_map(|c| c.call.peers());
+            let least = members.filter_map(|key| self.peers.get(&key)).filter_map(takes).min();
+            // Nobody who could be overwhelmed watches, but the recorder does.
+            bits += least.unwrap_or(PICTURE_BITRATE);
+        }
+        let bits = bits.max(LEAST_LIMIT);
+        let Some(member) = self.peers.get_mut(&publisher) else { return };
+        let due = member.limit_told.is_none_or(|(told, at)| {
+            bits.abs_diff(told) * 100 > told * LIMIT_CHANGE_PERCENT
+                || now.mono.since(at) >= TELL_AGAIN
+        });
+        if !due {
+            return;
+        }
+        tracing::debug!(%participant, bits, "told what others can take");
+        member.limit_told = Some((bits, now.mono));
+        let ssrcs: Vec<u32> = [MediaKind::Video, MediaKind::Screen]
+            .into_iter()
+            .filter_map(|kind| member.peer.incoming().publication(kind))
+            .flat_map(crate::peer::Publication::ssrcs)
+            .collect();
+        member.peer.limit(bits, &ssrcs);
+        self.mark_dirty(publisher);
+    }
+
+    /// Scores a connection once a second.
+    fn score(&mut self, key: PeerKey, now: Now) {
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        if !member.meter.is_due(now.mono) {
+            return;
+        }
+        let observed = member.observe();
+        let Some(quality) = member.meter.update(now.mono, &observed) else { return };
+        let (call, participant) = (member.call, member.participant);
+        metrics::histogram!("vbranch_sfu_quality_score").record(f64::from(quality.score));
+        self.tell(SfuEvent::Quality { call, participant, quality });
+    }
+}
+
+impl Choices {
+    /// Adds a choice that is better than the last; layers without traffic are none.
+    fn add(&mut self, target: Target, rate: u64) {
+        let last = self.count.checked_sub(1).and_then(|n| self.rates.get(n)).copied();
+        if rate <= last.unwrap_or(0) {
+            return;
+        }
+        if let (Some(t), Some(r)) =
+            (self.targets.get_mut(self.count), self.rates.get_mut(self.count))
+        {
+            (*t, *r) = (target, rate);
+            self.count += 1;
+        }
+    }
+}
+
+impl super::Member {
+    fn show_layer(&mut self, slot: u8, target: Option<Target>) {
+        if let Some(slot) = self.peer.slot_mut(usize::from(slot)) {
+            slot.set_target(target);
+        }
+    }
+
+    fn observe(&mut self) -> Observed {
+        let (expected, _, lost, jitter) = self.peer.incoming_mut().take_interval();
+        let slots = self.peer.slots().iter().filter(|slot| slot.showing().is_some());
+        let heard = slots.map(|slot| slot.heard());
+        let (mut down, mut jitter) = (0u8, jitter);
+        for heard in heard {
+            down = down.max(heard.fraction_lost);
+            jitter = jitter.max(heard.jitter);
+        }
+        let loss_up = if expected == 0 { 0.0 } else { lost as f32 / expected as f32 };
+        let loss = f32::from(down) / 256.0;
+        Observed {
+            loss_up,
+            // Reports speak of loss before repair; what a retransmission and a try more cannot
+            // bring is about its square.
+            loss_down: loss * loss,
+            rtt: self.peer.rtt(),
+            jitter,
+            available: self.peer.congestion().estimate().map(|e| e.bitrate.bps()),
+            wanted: self.wanted,
+            frozen: 0.0,
+            cpu_limited: self.cpu_limited,
+        }
+    }
+}

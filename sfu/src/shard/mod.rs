@@ -1,0 +1,488 @@
+//! One media thread: one port, its peers, its calls, its timers.
+//!
+//! | File | Holds |
+//! |---|---|
+//! | `mod.rs` | the loop, and whose a datagram is |
+//! | `route.rs` | a packet's way from its publisher to subscribers |
+//! | `commands.rs` | what the program asks for: joining, leaving, seats, taps |
+//! | `effects.rs` | what a change of a call, or of a peer, brings about |
+//! | `bandwidth.rs` | sharing out what each subscriber's network carries; quality scores |
+//! | `shared.rs` | addresses from which more than one client speaks |
+//! | `tapping.rs` | what recorder and KYC are given |
+
+mod bandwidth;
+mod commands;
+mod effects;
+mod route;
+mod shared;
+mod tapping;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, mpsc::Receiver},
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use vbranch_domain::{CallId, Clock, Leg, Mono, ParticipantId, SystemClock, TrackId};
+
+use crate::{
+    call::{Call, MemberIndex, PeerKey, allocate::Allocator, quality::Meter},
+    handle::{Command, EventSink, SfuEvent},
+    io::{Batch, MAX_PACKET, TcpEvent, TcpPort, UdpPort},
+    peer::{Peer, PeerSetup},
+    rtp::{is_rtcp, ssrc_of},
+    stream::report::ntp_from_unix,
+    tap::feed::TapFeed,
+    transport::{
+        Path, TcpId,
+        demux::{Class, classify, stun_ufrag},
+    },
+};
+use shared::SharedAddresses;
+use tapping::{Arena, TapSelectors};
+
+const SOCKET: Token = Token(0);
+const WAKE: Token = Token(1);
+const LISTENER: Token = Token(2);
+const FIRST_TCP: usize = 3;
+
+/// Timers are looked at this often. Finer costs CPU per idle peer; coarser delays NACKs and makes
+/// paced pictures come in larger bursts.
+const TICK: Duration = Duration::from_millis(5);
+/// Calls look this often at who speaks.
+const CALL_TICK: Duration = Duration::from_millis(100);
+/// Longest sleep without peers.
+const IDLE: Duration = Duration::from_secs(1);
+/// Batches of datagrams taken before commands and timers get their turn.
+const BATCHES: usize = 16;
+/// Addresses remembered per peer; the oldest makes room. A roaming phone uses a few at a time.
+const MAX_ADDRESSES: usize = 16;
+
+/// A map for the packet path: its keys are ours or proved by a client, so a quick hash does.
+type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+pub(crate) struct Shard {
+    poll: Poll,
+    waker: Arc<Waker>,
+    udp: UdpPort,
+    tcp: TcpPort,
+    setup: PeerSetup,
+    clock: SystemClock,
+    events: EventSink,
+    inbox: Receiver<Command>,
+    feed: TapFeed,
+    arena: Arena,
+    peers: FastMap<PeerKey, Member>,
+    calls: FastMap<CallId, CallState>,
+    by_address: FastMap<SocketAddr, PeerKey>,
+    shared: SharedAddresses,
+    by_tcp: FastMap<TcpId, PeerKey>,
+    by_ufrag: HashMap<String, PeerKey>,
+    /// Who sends a stream: for packets of clients whose address has changed. A guess only; the
+    /// packet has to prove it.
+    by_ssrc: FastMap<u32, PeerKey>,
+    /// Peers with packets to flush.
+    dirty: Vec<PeerKey>,
+    next_key: PeerKey,
+    next_tick: Mono,
+    next_call_tick: Mono,
+    received: metrics::Counter,
+    forwarded: metrics::Counter,
+    send_drops: metrics::Counter,
+    addresses: metrics::Gauge,
+}
+
+struct CallState {
+    call: Call,
+    /// How many taps listen: nothing is copied for none.
+    taps: usize,
+}
+
+/// A peer with its place in a call.
+struct Member {
+    peer: Peer,
+    call: CallId,
+    participant: ParticipantId,
+    index: MemberIndex,
+    leg: Leg,
+    leg_started: bool,
+    addresses: Vec<SocketAddr>,
+    tcp: Option<TcpId>,
+    /// When its timers are looked at next.
+    due: Mono,
+    /// It is in the shard's list of peers to flush.
+    dirty: bool,
+    taps: TapSelectors,
+    allocator: Allocator,
+    share_at: Mono,
+    /// What its subscribers can take of it, as last told, and when.
+    limit_told: Option<(u64, Mono)>,
+    /// How much of each picture without layers this subscriber can take, bit/s.
+    takes: Vec<(TrackId, u64)>,
+    /// What its slots would take at their best, bit/s.
+    wanted: u64,
+    meter: Meter,
+    cpu_limited: bool,
+    screen: bool,
+}
+
+/// One reading of the clock, in the forms that are needed.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    mono: Mono,
+    instant: Instant,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        mut udp: UdpPort,
+        setup: PeerSetup,
+        clock: SystemClock,
+        events: EventSink,
+        inbox: Receiver<Command>,
+        feed: TapFeed,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(udp.source(), SOCKET, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let registry = poll.registry().try_clone()?;
+        let tcp = TcpPort::bind(udp.local_addr(), registry, LISTENER, FIRST_TCP)?;
+        Ok(Self {
+            poll,
+            waker,
+            udp,
+            tcp,
+            setup,
+            clock,
+            events,
+            inbox,
+            feed,
+            arena: Arena::default(),
+            peers: FastMap::default(),
+            calls: FastMap::default(),
+            by_address: FastMap::default(),
+            shared: SharedAddresses::default(),
+            by_tcp: FastMap::default(),
+            by_ufrag: HashMap::new(),
+            by_ssrc: FastMap::default(),
+            dirty: vec![],
+            next_key: 1,
+            next_tick: Mono::ZERO,
+            next_call_tick: Mono::ZERO,
+            received: metrics::counter!("vbranch_sfu_packets_received_total"),
+            forwarded: metrics::counter!("vbranch_sfu_packets_forwarded_total"),
+            send_drops: metrics::counter!("vbranch_sfu_send_drops_total"),
+            addresses: metrics::gauge!("vbranch_sfu_addresses"),
+        })
+    }
+
+    pub(crate) fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(64);
+        let mut batch = Batch::new();
+        let mut readable = false;
+        // Connections with more to read than their turn allowed.
+        let mut busy: Vec<TcpId> = vec![];
+        loop {
+            let wait = self.wait(readable || !busy.is_empty());
+            match self.poll.poll(&mut events, Some(wait)) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "media shard cannot poll");
+                    break;
+                }
+            }
+            for event in &events {
+                match event.token() {
+                    SOCKET => readable = true,
+                    WAKE => {}
+                    LISTENER => self.tcp.accept(self.clock.mono()),
+                    token => {
+                        // Once each, however often it says so: it has one turn in every round.
+                        busy.extend(self.tcp.id_of(token).filter(|id| !busy.contains(id)));
+                    }
+                }
+            }
+            if readable {
+                readable = self.read(&mut batch);
+            }
+            self.read_tcp(&mut busy, &mut batch);
+            if !self.run_commands() {
+                break;
+            }
+            self.run_timers();
+            self.flush();
+        }
+        self.shut_down();
+    }
+
+    fn wait(&self, more: bool) -> Duration {
+        if more {
+            Duration::ZERO
+        } else if self.peers.is_empty() {
+            IDLE
+        } else {
+            // The poller counts in milliseconds: rounding down would spin until the tick.
+            self.next_tick.since(self.clock.mono()).clamp(Duration::from_millis(1), TICK)
+        }
+    }
+
+    fn now(&self) -> Now {
+        let mono = self.clock.mono();
+        Now { mono, instant: self.clock.instant(mono) }
+    }
+
+    /// Takes up to `BATCHES` batches; true while there may be more.
+    fn read(&mut self, batch: &mut Batch) -> bool {
+        for _ in 0..BATCHES {
+            match self.udp.receive(batch) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+                // ICMP errors of peers that went away surface here; the socket is fine.
+                Err(error) => tracing::debug!(%error, "receive"),
+            }
+            // One look at the clock for all packets of a system call: they came together.
+            let now = self.now();
+            self.received.increment(batch.datagrams());
+            let local = self.udp.local_addr().ip();
+            batch.for_each(|from, to, datagram| {
+                let path = Path::Udp { remote: from, local: to.unwrap_or(local) };
+                self.handle_datagram(now, path, datagram);
+            });
+            self.flush();
+        }
+        true
+    }
+
+    fn read_tcp(&mut self, busy: &mut Vec<TcpId>, batch: &mut Batch) {
+        if busy.is_empty() {
+            return;
+        }
+        let now = self.now();
+        busy.retain(|id| {
+            // Copies, which TCP clients are few enough for; of one connection at a time.
+            let mut packets: Vec<(SocketAddr, Vec<u8>)> = vec![];
+            let mut closed = false;
+            let more = self.tcp.handle(*id, batch.scratch(), |event| match event {
+                TcpEvent::Packet(from, packet) => packets.push((from, packet.to_vec())),
+                TcpEvent::Closed => closed = true,
+            });
+            for (remote, mut packet) in packets {
+                self.handle_datagram(now, Path::Tcp { remote, id: *id }, &mut packet);
+            }
+            if closed {
+                self.by_tcp.remove(id);
+            }
+            more
+        });
+    }
+
+    fn handle_datagram(&mut self, now: Now, path: Path, datagram: &mut [u8]) {
+        if datagram.len() > MAX_PACKET {
+            return;
+        }
+        let known = match path {
+            Path::Udp { remote, .. } => self.by_address.get(&remote).copied(),
+            Path::Tcp { id, .. } => self.by_tcp.get(&id).copied(),
+        };
+        let class = classify(datagram);
+        if let Path::Udp { remote, .. } = path
+            && let Some(sharers) = self.shared.sharers(remote)
+        {
+            match class {
+                Some(Class::Media) => {
+                    return self.handle_shared_media(now, sharers, path, datagram);
+                }
+                Some(Class::Dtls) => return self.handle_shared_dtls(now, sharers, datagram),
+                Some(Class::Stun) | None => {}
+            }
+        }
+        match (class, known) {
+            (Some(Class::Media), Some(key)) => self.handle_media(now, key, path, datagram),
+            (Some(Class::Media), None) => self.handle_stray(now, path, datagram),
+            (Some(Class::Stun), known) => self.handle_stun(now, path, datagram, known),
+            (Some(Class::Dtls), Some(key)) => self.handle_dtls(now, key, datagram),
+            _ => {}
+        }
+    }
+
+    fn handle_dtls(&mut self, now: Now, key: PeerKey, datagram: &[u8]) {
+        if let Some(member) = self.peers.get_mut(&key) {
+            member.peer.handle_dtls(now.mono, now.instant, datagram);
+            self.settle(key, now);
+        }
+    }
+
+    fn handle_media(&mut self, now: Now, key: PeerKey, path: Path, packet: &mut [u8]) {
+        if is_rtcp(packet) {
+            if let Some(member) = self.peers.get_mut(&key) {
+                member.peer.handle_rtcp(now.mono, path, packet);
+                self.settle(key, now);
+            }
+        } else {
+            self.route(now, key, path, packet);
+        }
+    }
+
+    /// Media from an address nobody proved yet. A client whose address translator has rebound goes
+    /// on sending: its packets prove who it is, before its next check would.
+    fn handle_stray(&mut self, now: Now, path: Path, packet: &mut [u8]) {
+        let Some(key) = ssrc_of(packet).and_then(|ssrc| self.by_ssrc.get(&ssrc)).copied() else {
+            return;
+        };
+        let heard = |shard: &Self| shard.peers.get(&key).map(|m| m.peer.opened());
+        let before = heard(self);
+        self.handle_media(now, key, path, packet);
+        if heard(self) != before {
+            self.learn_path(key, path);
+        }
+    }
+
+    fn handle_stun(&mut self, now: Now, path: Path, datagram: &[u8], known: Option<PeerKey>) {
+        // A browser may use one port for a new connection: the ufrag decides, not the address.
+        let key = match stun_ufrag(datagram) {
+            Some(ufrag) => self.by_ufrag.get(ufrag).copied(),
+            None => known,
+        };
+        let Some(key) = key else { return };
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        let crypto = self.setup.crypto.crypto();
+        let Some(check) = member.peer.handle_stun(now.mono, path, datagram, crypto) else {
+            return;
+        };
+        if known != Some(key) {
+            self.learn_path(key, path);
+        }
+        self.answer(path, &check.response);
+        if check.moved {
+            // What waited for a way can go.
+            self.mark_dirty(key);
+        }
+    }
+
+    /// Sends one datagram at once, where its question came from.
+    fn answer(&mut self, path: Path, bytes: &[u8]) {
+        let sent = match path {
+            Path::Udp { remote, local } => self.udp.send(remote, local, bytes, bytes.len()).is_ok(),
+            Path::Tcp { id, .. } => self.tcp.send(id, bytes),
+        };
+        if !sent {
+            self.send_drops.increment(1);
+        }
+    }
+
+    /// An address has proved to be a client's.
+    fn learn_path(&mut self, key: PeerKey, path: Path) {
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        match path {
+            Path::Udp { remote, .. } => {
+                member.addresses.retain(|known| *known != remote);
+                if member.addresses.len() >= MAX_ADDRESSES {
+                    let oldest = member.addresses.remove(0);
+                    self.shared.forget(oldest, key);
+                    if self.by_address.get(&oldest) == Some(&key) {
+                        self.by_address.remove(&oldest);
+                        self.addresses.decrement(1);
+                    }
+                }
+                member.addresses.push(remote);
+                match self.by_address.insert(remote, key) {
+                    Some(former) if former != key => self.shared.share(remote, former, key),
+                    Some(_) => {}
+                    None => self.addresses.increment(1),
+                }
+            }
+            Path::Tcp { id, .. } => {
+                self.tcp.prove(id);
+                if let Some(former) = member.tcp.replace(id).filter(|former| *former != id) {
+                    self.tcp.close(former);
+                    self.by_tcp.remove(&former);
+                }
+                self.by_tcp.insert(id, key);
+            }
+        }
+    }
+
+    fn mark_dirty(&mut self, key: PeerKey) {
+        if let Some(member) = self.peers.get_mut(&key)
+            && !std::mem::replace(&mut member.dirty, true)
+        {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Sends what has gathered.
+    fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
+            self.flush_peer(key);
+        }
+        // The list keeps its memory.
+        self.dirty = dirty;
+    }
+
+    fn flush_peer(&mut self, key: PeerKey) {
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        member.dirty = false;
+        let Some(path) = member.peer.path() else { return };
+        let flushed = member.peer.egress().flush(path, &self.udp, &mut self.tcp);
+        self.forwarded.increment(flushed.packets);
+        self.send_drops.increment(flushed.dropped);
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.now();
+        if now.mono < self.next_tick {
+            return;
+        }
+        self.next_tick = now.mono + TICK;
+        self.feed.flush(now.mono);
+        self.tcp.expire(now.mono);
+        let ntp = ntp_from_unix(self.clock.wall());
+        let due: Vec<PeerKey> =
+            self.peers.iter().filter(|(_, m)| m.due <= now.mono).map(|(key, _)| *key).collect();
+        for key in due {
+            self.run_peer_timers(key, now, ntp);
+        }
+        if now.mono >= self.next_call_tick {
+            self.next_call_tick = now.mono + CALL_TICK;
+            self.tick_calls(now);
+        }
+    }
+
+    fn run_peer_timers(&mut self, key: PeerKey, now: Now, ntp: u64) {
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        member.peer.handle_timeout(now.mono, now.instant, ntp);
+        member.peer.probe(now.mono);
+        self.share_bandwidth(key, now);
+        self.settle(key, now);
+        if let Some(member) = self.peers.get_mut(&key) {
+            let next = member.peer.poll_timeout(now.mono).unwrap_or(now.mono + IDLE);
+            let next = next.min(member.share_at).min(now.mono + IDLE);
+            member.due = next.max(now.mono + TICK);
+        }
+    }
+
+    fn shut_down(mut self) {
+        let now = self.now();
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.close(key, now);
+        }
+        self.flush();
+        self.feed.send(crate::tap::feed::Input::Stop, now.mono);
+        self.feed.flush(now.mono);
+    }
+
+    fn tell(&self, event: SfuEvent) {
+        (self.events)(event);
+    }
+}

@@ -1,0 +1,116 @@
+//! What recorder and KYC are given: of each track one stream, the best its sender sends.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use vbranch_domain::{CallId, MediaKind, Mono, TrackId};
+
+use super::{Now, Shard};
+use crate::{
+    call::PeerKey,
+    codec::{
+        VideoCodec,
+        layers::{Decision, LayerSelector, MAX_LAYERS, MAX_TID, Target},
+    },
+    peer::{Media, Peer, primary, tap_source},
+    sdp::Codec,
+    tap::{RtpPacket, feed::Input},
+};
+
+/// Payloads for the taps are cut from blocks of this size: one allocation for some fifty packets.
+/// Larger keeps more memory alive for one late packet.
+const BLOCK: usize = 64 << 10;
+/// A layer counts as sent when a packet came within this time.
+const LIVE: Duration = Duration::from_secs(1);
+
+/// Memory for payloads on their way to another thread.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    block: BytesMut,
+}
+
+impl Arena {
+    fn copy(&mut self, payload: &[u8]) -> Bytes {
+        if self.block.capacity() < payload.len() {
+            self.block = BytesMut::with_capacity(BLOCK.max(payload.len()));
+        }
+        self.block.extend_from_slice(payload);
+        self.block.split().freeze()
+    }
+}
+
+/// Which layer of a participant's pictures the taps get.
+#[derive(Debug, Default)]
+pub(super) struct TapSelectors {
+    camera: LayerSelector,
+    screen: LayerSelector,
+}
+
+impl TapSelectors {
+    fn of(&mut self, kind: MediaKind) -> &mut LayerSelector {
+        if kind == MediaKind::Screen { &mut self.screen } else { &mut self.camera }
+    }
+}
+
+impl Shard {
+    /// Hands a packet to the reassembly thread.
+    pub(super) fn tap(&mut self, now: Now, key: PeerKey, media: &Media<'_>) {
+        let Some(member) = self.peers.get_mut(&key) else { return };
+        let payload = match media.codec {
+            Codec::Red => primary(media.payload).unwrap_or_default(),
+            _ => media.payload,
+        };
+        let mut wanted = None;
+        if let Some(info) = &media.info {
+            let best = best_layer(now.mono, &member.peer, media.kind);
+            let selector = member.taps.of(media.kind);
+            selector.set_target(Some(Target { layer: best, tid: MAX_TID }));
+            let decision = selector.on_packet(now.mono, media.layer, info);
+            wanted = selector.wants_keyframe(now.mono);
+            if decision != Decision::Forward {
+                if let Some(layer) = wanted {
+                    self.want_keyframe(key, media.kind, layer, now);
+                }
+                return;
+            }
+        }
+        let track = TrackId { participant: member.participant, kind: media.kind };
+        let packet = RtpPacket {
+            source: tap_source(media.source),
+            codec: match media.codec {
+                Codec::H264 => Some(VideoCodec::H264),
+                Codec::Vp8 => Some(VideoCodec::Vp8),
+                Codec::Opus | Codec::Red => None,
+            },
+            seq: media.ext_seq as u16, // the lower half is what was sent
+            timestamp: media.timestamp,
+            marker: media.marker,
+            payload: self.arena.copy(payload),
+            arrived: now.mono,
+        };
+        let (call, leg) = (member.call, member.leg);
+        self.feed.send(Input::Packet { call, track, leg, packet }, now.mono);
+        if let Some(layer) = wanted {
+            self.want_keyframe(key, media.kind, layer, now);
+        }
+    }
+
+    /// A tap cannot decode what it gets: a key frame of the layer it is given.
+    pub(super) fn want_tapped_keyframe(&mut self, call: CallId, track: TrackId, now: Now) {
+        let key = self.calls.get(&call).and_then(|c| c.call.peer_of(track.participant));
+        let Some(member) = key.and_then(|key| self.peers.get_mut(&key)) else { return };
+        let layer = member.taps.of(track.kind).current();
+        self.want_keyframes(call, track, layer, now);
+    }
+}
+
+/// The layer with the most bits among those that are being sent.
+fn best_layer(now: Mono, peer: &Peer, kind: MediaKind) -> u8 {
+    let Some(publication) = peer.incoming().publication(kind) else { return 0 };
+    if !publication.is_simulcast() {
+        return 0;
+    }
+    let live =
+        |layer: u8| publication.last_layer_packet(layer).is_some_and(|at| now.since(at) < LIVE);
+    (0..MAX_LAYERS as u8).rev().find(|layer| live(*layer)).unwrap_or(0)
+}

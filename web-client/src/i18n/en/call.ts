@@ -1,0 +1,47 @@
+/** Who is in a call and how it reaches them. */
+export const call = {
+  people: "In the call",
+  me: "(you)",
+  speaks: "Speaking",
+  controls: "Call controls",
+  pictureOf: "Picture of: {{name}}",
+  screenOf: "Screen of: {{name}}",
+  onlyYouHear: "Only you hear this",
+  share: "Share your screen",
+  stopSharing: "Stop sharing your screen",
+  youShare: "You are sharing your screen",
+  seat: {
+    customer: "Customer",
+    staff: "Staff",
+    third_party: "Third party",
+    supervisor_silent: "Supervisor, listening",
+    supervisor_whispering: "Supervisor, whispering",
+    supervisor_barged_in: "Supervisor",
+  },
+  mute: { audio: "Mute", video: "Hide picture", screen: "Hide screen" },
+  unmute: { audio: "Unmute", video: "Show picture", screen: "Show screen" },
+  quality: {
+    unknown: "Connection not yet known",
+    because: "{{score}}: {{cause}}",
+    score: {
+      "0": "Unusable",
+      "1": "Bad",
+      "2": "Poor",
+      "3": "Fair",
+      "4": "Good",
+      "5": "Very good",
+    },
+    cause: {
+      loss: "packets are lost on the way",
+      delay: "the line is slow to respond",
+      bitrate: "the line carries too little",
+      cpu: "the device is overloaded",
+    },
+  },
+  ownQuality: {
+    loss: "Your network is unstable. Move closer to your Wi-Fi, or use another network.",
+    delay: "Your network is slow. Others may hear you late.",
+    bitrate: "Your network is slow. Your picture may be unsharp.",
+    cpu: "Your device is very busy. Please close other apps.",
+  },
+};

@@ -1,0 +1,20 @@
+export const supervisor = {
+  title: "Supervision",
+  calls: "Running calls",
+  empty: "No call is running",
+  emptyText: "Calls appear here as soon as a member of staff accepts a customer.",
+  servedBy: "Served by",
+  attend: "Listen in",
+  own: "Your own call",
+  leave: "Leave the call",
+  back: "Back to the calls",
+  mode: {
+    title: "How you attend",
+    silent: "Listen silently",
+    silentText: "You hear and see everybody. Nobody hears or sees you, and your devices are off",
+    whispering: "Whisper to staff",
+    whisperingText: "Only the member of staff hears you, the customer does not",
+    barged_in: "Join in",
+    barged_inText: "Everybody hears and sees you",
+  },
+};

@@ -1,0 +1,40 @@
+/** Who is in a call and how it reaches them. */
+export const call = {
+  people: "通话成员",
+  me: "（我）",
+  speaks: "正在发言",
+  controls: "通话控制",
+  pictureOf: "{{name}}的画面",
+  screenOf: "{{name}}的屏幕",
+  onlyYouHear: "仅您能听到",
+  share: "共享屏幕",
+  stopSharing: "停止共享屏幕",
+  youShare: "您正在共享屏幕",
+  seat: {
+    customer: "客户",
+    staff: "柜员",
+    third_party: "第三方",
+    supervisor_silent: "主管（旁听）",
+    supervisor_whispering: "主管（耳语）",
+    supervisor_barged_in: "主管",
+  },
+  mute: { audio: "静音", video: "隐藏画面", screen: "隐藏屏幕" },
+  unmute: { audio: "取消静音", video: "恢复画面", screen: "恢复屏幕" },
+  quality: {
+    unknown: "连接质量尚未测得",
+    because: "{{score}}：{{cause}}",
+    score: { "0": "不可用", "1": "很差", "2": "较差", "3": "一般", "4": "良好", "5": "很好" },
+    cause: {
+      loss: "网络丢包",
+      delay: "网络延迟高",
+      bitrate: "网络带宽不足",
+      cpu: "设备负荷过高",
+    },
+  },
+  ownQuality: {
+    loss: "您的网络不稳定，请靠近路由器或换用其他网络。",
+    delay: "您的网络较慢，对方听到您的声音可能会有延迟。",
+    bitrate: "您的网络较慢，您的画面可能不够清晰。",
+    cpu: "您的设备负荷过高，请关闭其他应用。",
+  },
+};

@@ -1,0 +1,20 @@
+export const supervisor = {
+  title: "通话督导",
+  calls: "进行中的通话",
+  empty: "当前没有通话",
+  emptyText: "柜员接入客户后，通话会自动显示在这里。",
+  servedBy: "服务柜员",
+  attend: "旁听",
+  own: "您本人的通话",
+  leave: "离开通话",
+  back: "返回通话列表",
+  mode: {
+    title: "参与方式",
+    silent: "静默旁听",
+    silentText: "您能听到、看到所有人；无人能听到或看到您，麦克风和摄像头保持关闭",
+    whispering: "耳语柜员",
+    whisperingText: "只有柜员能听到您，客户听不到",
+    barged_in: "加入通话",
+    barged_inText: "所有人都能听到、看到您",
+  },
+};
