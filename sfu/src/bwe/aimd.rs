@@ -51,11 +51,6 @@ impl Aimd {
         self.current
     }
 
-    /// When a growing queue last made it fall.
-    pub(super) fn decreased_at(&self) -> Option<Mono> {
-        self.decreased_at
-    }
-
     /// Sets the rate outright: a probe's result, or what is left after an outage.
     pub(super) fn set(&mut self, now: Mono, rate: Bitrate) {
         self.current = rate;

@@ -214,7 +214,7 @@ impl Flow {
             let size = (self.owed as usize).min(1200);
             self.owed -= size as f64;
             let dropped = &mut self.dropped;
-            self.queue.push(now, Class::Video, size, size, |_, _| *dropped += 1);
+            self.queue.push(now, Class::Video, size, |_, _| *dropped += 1);
         }
     }
 

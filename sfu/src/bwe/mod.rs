@@ -1,4 +1,3 @@
-#![expect(dead_code, unused_imports, reason = "wired into the peer next")]
 //! Congestion control of what is sent to one peer, after Google congestion control
 //! (draft-ietf-rmcat-gcc-02 and libwebrtc's later estimators).
 //!
@@ -35,5 +34,5 @@ mod tests;
 pub(crate) use bitrate::Bitrate;
 pub(crate) use probe::Padding;
 pub(crate) use queue::{Class, PacedQueue};
-pub(crate) use send::{BweConfig, Estimate, NetworkState, SendBwe};
-pub(crate) use twcc::{ArrivalLog, FeedbackError, parse as parse_feedback};
+pub(crate) use send::{BweConfig, Estimate, SendBwe};
+pub(crate) use twcc::{ArrivalLog, parse as parse_feedback};

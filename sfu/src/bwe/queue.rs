@@ -6,8 +6,9 @@ use vbranch_domain::Mono;
 
 /// Nothing waits longer: a picture older than this is of no use to a conversation. What is older is
 /// dropped and handed back, so that the caller can ask for a key frame. Shorter and a key frame on
-/// a thin link is lost to its own queue; longer and a call lags behind for good.
-const AGE_MAX: Duration = Duration::from_secs(2);
+/// a thin link is lost to its own queue; longer and a call lags behind for good, and what waits is
+/// no longer in its publisher's history (`stream::history`, 1.5 s).
+const AGE_MAX: Duration = Duration::from_millis(1400);
 /// Nor more packets than this (some 10 Mbit/s for [`AGE_MAX`]): the oldest make way.
 const PACKETS_MAX: usize = 2048;
 
@@ -23,7 +24,6 @@ pub(crate) enum Class {
 #[derive(Debug)]
 struct Waiting<T> {
     since: Mono,
-    bytes: usize,
     item: T,
 }
 
@@ -32,12 +32,11 @@ struct Waiting<T> {
 pub(crate) struct PacedQueue<T> {
     retransmissions: VecDeque<Waiting<T>>,
     video: VecDeque<Waiting<T>>,
-    bytes: usize,
 }
 
 impl<T> Default for PacedQueue<T> {
     fn default() -> Self {
-        Self { retransmissions: VecDeque::new(), video: VecDeque::new(), bytes: 0 }
+        Self { retransmissions: VecDeque::new(), video: VecDeque::new() }
     }
 }
 
@@ -52,23 +51,11 @@ impl<T> PacedQueue<T> {
         self.retransmissions.len() + self.video.len()
     }
 
-    /// Bytes waiting.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// How long the oldest packet has been waiting.
-    pub(crate) fn waited(&self, now: Mono) -> Duration {
-        let oldest = |queue: &VecDeque<Waiting<T>>| queue.front().map(|w| now.since(w.since));
-        oldest(&self.retransmissions).max(oldest(&self.video)).unwrap_or_default()
-    }
-
     /// Queues a packet. `dropped` receives what became too old or too much, oldest first.
     pub(crate) fn push(
         &mut self,
         now: Mono,
         class: Class,
-        bytes: usize,
         item: T,
         mut dropped: impl FnMut(Class, T),
     ) {
@@ -84,8 +71,7 @@ impl<T> PacedQueue<T> {
                 dropped(class, old);
             }
         }
-        self.bytes += bytes;
-        self.queue(class).push_back(Waiting { since: now, bytes, item });
+        self.queue(class).push_back(Waiting { since: now, item });
     }
 
     /// The packet to send next.
@@ -93,7 +79,7 @@ impl<T> PacedQueue<T> {
         self.take(Class::Retransmission).or_else(|| self.take(Class::Video))
     }
 
-    /// Drops what waited for more than two seconds.
+    /// Drops what waited for more than [`AGE_MAX`].
     pub(crate) fn drop_stale(&mut self, now: Mono, mut dropped: impl FnMut(Class, T)) {
         for class in [Class::Retransmission, Class::Video] {
             let stale = |w: &Waiting<T>| now.since(w.since) > AGE_MAX;
@@ -110,7 +96,6 @@ impl<T> PacedQueue<T> {
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.retransmissions.retain(|w| keep(&w.item));
         self.video.retain(|w| keep(&w.item));
-        self.bytes = self.retransmissions.iter().chain(&self.video).map(|w| w.bytes).sum();
     }
 
     fn queue(&mut self, class: Class) -> &mut VecDeque<Waiting<T>> {
@@ -121,8 +106,6 @@ impl<T> PacedQueue<T> {
     }
 
     fn take(&mut self, class: Class) -> Option<T> {
-        let waiting = self.queue(class).pop_front()?;
-        self.bytes = self.bytes.saturating_sub(waiting.bytes);
-        Some(waiting.item)
+        self.queue(class).pop_front().map(|waiting| waiting.item)
     }
 }

@@ -14,8 +14,6 @@
 //! | `allocate.rs` | which layer of a source a subscriber's bandwidth is spent on |
 //! | `quality.rs` | how good a participant's connection is |
 
-#![cfg_attr(not(test), expect(dead_code, reason = "wired into the shard next"))]
-
 pub(crate) mod allocate;
 pub(crate) mod kinds;
 mod matrix;
@@ -213,11 +211,6 @@ impl Call {
         let routes =
             self.routes.get(usize::from(member.0)).and_then(|kinds| kinds.get(index(kind)));
         routes.map_or(&[], Vec::as_slice)
-    }
-
-    /// Whose media is in a subscriber's slot: where its key frame requests and NACKs lead.
-    pub(crate) fn source(&self, subscriber: MemberIndex, slot: u8) -> Option<TrackId> {
-        self.members.get(usize::from(subscriber.0))?.slots.source(slot)
     }
 
     /// How much a source in a subscriber's slot matters when bandwidth is short.

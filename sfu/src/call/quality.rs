@@ -94,11 +94,6 @@ impl Meter {
         changed.then(|| told.quality())
     }
 
-    /// The score as last told; `None` before the first.
-    pub(crate) fn quality(&self) -> Option<Quality> {
-        self.told.map(Told::quality)
-    }
-
     fn present(&self) -> Told {
         let score = (5.0 - self.off.iter().sum::<f32>()).clamp(0.0, 5.0);
         let largest = self.off.iter().zip(CAUSES).max_by(|a, b| a.0.total_cmp(b.0));
@@ -180,10 +175,8 @@ mod tests {
     /// The score after half a minute of this.
     fn settled(observed: Observed) -> Quality {
         let mut meter = Meter::default();
-        for second in 0..30 {
-            meter.update(Mono::from_millis(second * 1000), &observed);
-        }
-        meter.quality().unwrap()
+        let told = (0..30).filter_map(|s| meter.update(Mono::from_millis(s * 1000), &observed));
+        told.last().unwrap()
     }
 
     fn good() -> Observed {
@@ -233,10 +226,8 @@ mod tests {
         assert!(!meter.is_due(second(1)) && meter.is_due(second(2)));
         assert!(meter.update(second(2), &bad).unwrap().score < 2.5);
         assert!(meter.update(second(3), &good()).unwrap().score < 3.5, "one good second");
-        for n in 4..30 {
-            meter.update(second(n), &good());
-        }
-        assert!(meter.quality().unwrap().score >= 4.8);
+        let told = (4..30).filter_map(|n| meter.update(second(n), &good())).last();
+        assert!(told.unwrap().score >= 4.8);
         assert_eq!(meter.update(second(40), &good()), None, "told once");
     }
 

@@ -120,11 +120,6 @@ impl Slots {
         self.slots.iter().any(|(_, from)| *from == Some(track))
     }
 
-    /// The source in a slot.
-    pub(crate) fn source(&self, slot: u8) -> Option<TrackId> {
-        self.slots.get(usize::from(slot))?.1
-    }
-
     /// The slots in use, with their sources.
     pub(crate) fn sources(&self) -> impl Iterator<Item = (u8, TrackId)> + '_ {
         self.slots.iter().enumerate().filter_map(|(i, (_, from))| Some((narrow(i), (*from)?)))

@@ -53,8 +53,8 @@ fn two_parties_see_and_hear_each_other_once_both_are_up() {
     assert_eq!(effects.slots.iter().map(|s| s.peer).collect::<Vec<_>>(), [1], "a sees b");
     assert_eq!(effects.keyframes.len(), 2, "both need a picture to start from");
     assert_eq!(reaches(&call, &a, Video), [2]);
-    assert_eq!(call.source(joined.member, 1), Some(track(&a, Video)));
     assert_eq!(call.slots(b)[0].from, Some(a.id));
+    assert_eq!(call.slots(b)[1].from, Some(a.id));
 }
 
 #[test]

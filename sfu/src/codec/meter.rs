@@ -29,8 +29,6 @@ struct LayerMeter {
     bucket: u64,
     first_bucket: Option<u64>,
     last_packet: Option<Mono>,
-    last_keyframe: Option<Mono>,
-    size: Option<(u16, u16)>,
 }
 
 impl LayerMeters {
@@ -43,10 +41,6 @@ impl LayerMeters {
             *bytes = bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
         }
         meter.last_packet = Some(now);
-        if info.keyframe {
-            meter.last_keyframe = Some(now);
-            meter.size = info.size.or(meter.size);
-        }
     }
 
     /// Bits a second of a layer with its temporal layers up to `tid`, over the last second; 0
@@ -70,16 +64,6 @@ impl LayerMeters {
     /// When the layer's last packet came.
     pub(crate) fn last_packet(&self, layer: u8) -> Option<Mono> {
         self.layers.get(usize::from(layer))?.last_packet
-    }
-
-    /// When the layer's last key frame began.
-    pub(crate) fn last_keyframe(&self, layer: u8) -> Option<Mono> {
-        self.layers.get(usize::from(layer))?.last_keyframe
-    }
-
-    /// The layer's picture size as of its last key frame; VP8 only.
-    pub(crate) fn size(&self, layer: u8) -> Option<(u16, u16)> {
-        self.layers.get(usize::from(layer))?.size
     }
 }
 

@@ -5,8 +5,6 @@
 //! of a source's simulcast and temporal layers a subscriber gets is [`layers::LayerSelector`]'s
 //! part; keeping VP8's picture numbers continuous for it is [`vp8::Vp8Rewriter`]'s.
 
-#![expect(dead_code, reason = "wired into the peer next")]
-
 pub(crate) mod h264;
 pub(crate) mod layers;
 pub(crate) mod meter;

@@ -41,16 +41,21 @@ impl Congestion {
         self.bwe.as_ref().is_none_or(|bwe| self.waiting.is_empty() && bwe.may_send(now))
     }
 
+    /// Whether anything waits for room.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Counts a packet about to leave; gives its transport-wide number.
     pub(crate) fn on_sent(&mut self, now: Mono, size: usize, is_padding: bool) -> u16 {
         self.bwe.as_mut().map_or(0, |bwe| bwe.on_sent(now, size, is_padding))
     }
 
     /// Lets a packet wait for room. Its payload stays with its publisher.
-    pub(crate) fn queue(&mut self, now: Mono, bytes: usize, ready: Ready, kept: Kept) {
+    pub(crate) fn queue(&mut self, now: Mono, ready: Ready, kept: Kept) {
         let class = if ready.repair { Class::Retransmission } else { Class::Video };
         let broken = &mut self.broken;
-        self.waiting.push(now, class, bytes, (ready, kept), |class, (ready, _)| {
+        self.waiting.push(now, class, (ready, kept), |class, (ready, _)| {
             if class == Class::Video {
                 *broken |= 1 << (ready.slot & 31);
             }
@@ -61,6 +66,11 @@ impl Congestion {
     pub(crate) fn poll_waiting(&mut self, now: Mono) -> Option<(Ready, Kept)> {
         let may = self.bwe.as_ref().is_none_or(|bwe| bwe.may_send(now));
         if may { self.waiting.pop() } else { None }
+    }
+
+    /// A packet of this slot could not be sent: it needs a key frame.
+    pub(crate) fn mark_broken(&mut self, slot: usize) {
+        self.broken |= 1 << (slot & 31);
     }
 
     /// Slots that lost packets while waiting, as bits; they need key frames.
@@ -97,6 +107,13 @@ impl Congestion {
     /// The round trip, once measured.
     pub(crate) fn rtt(&self) -> Option<Duration> {
         self.rtt.or_else(|| self.estimate().map(|e| e.rtt))
+    }
+
+    /// The client is reached another way: what was learnt of the old one is forgotten.
+    pub(crate) fn on_path_changed(&mut self, now: Mono) {
+        if let Some(bwe) = &mut self.bwe {
+            bwe.on_path_changed(now);
+        }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Mono) {

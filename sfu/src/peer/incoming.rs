@@ -25,6 +25,10 @@ const MAX_BINDINGS: usize = 32;
 /// Sound packets kept for retransmission; NACKed sound is at most 0.4 s old.
 const AUDIO_HISTORY: usize = 32;
 
+/// A picture stream without a packet for this long has stopped. Shorter gives up asking a sender
+/// of one picture a second; longer asks a camera that is off.
+const STOPPED_AFTER: Duration = Duration::from_secs(3);
+
 /// A packet of a client on its way to subscribers and taps, still where it was received.
 #[derive(Debug)]
 pub(crate) struct Media<'a> {
@@ -293,7 +297,8 @@ impl Incoming {
     /// What to ask of the client now.
     pub(crate) fn poll(&mut self, now: Mono, rtt: Duration, mut ask: impl FnMut(Ask<'_>)) {
         for publication in &mut self.publications {
-            for layer in publication.layers.iter_mut().flatten() {
+            let layers = publication.layers.iter_mut().enumerate();
+            for (n, layer) in layers.filter_map(|(n, layer)| Some((n, layer.as_mut()?))) {
                 let ssrc = layer.ssrc;
                 loop {
                     let nack = layer.stream.poll_nack(now, rtt);
@@ -305,7 +310,12 @@ impl Incoming {
                     }
                     ask(Ask::Retransmit { ssrc, pairs: nack.pairs() });
                 }
-                if layer.keyframes.poll(now) {
+                // A camera that is off sends none, and would be asked for one for ever. Whoever
+                // waits for it asks again with its next packet.
+                let last = publication.meters.last_packet(n as u8);
+                if last.is_none_or(|at| now.since(at) >= STOPPED_AFTER) {
+                    layer.keyframes.cancel();
+                } else if layer.keyframes.poll(now) {
                     ask(Ask::Keyframe { ssrc });
                 }
             }

@@ -184,6 +184,8 @@ impl Slot {
         }
         if self.rewriter.source() != Some(media.source) {
             self.rewriter.switch(media.source, clock);
+        } else if let Some(clock) = clock {
+            self.rewriter.set_clock(clock);
         }
         let out = self.rewriter.forward(now, media.source, media.ext_seq, media.timestamp)?;
         let (source, source_ext_seq) = (media.source, media.ext_seq);

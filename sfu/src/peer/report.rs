@@ -1,10 +1,11 @@
-//! RTCP reports: how the client's streams arrive, and where ours stand in time.
+//! RTCP to the client: how its streams arrive and where ours stand in time, what is to be sent
+//! again, how much is wanted.
 
 use std::time::Duration;
 
 use vbranch_domain::Mono;
 
-use super::Peer;
+use super::{Peer, incoming::Ask};
 use crate::{
     rtp::rtcp_write::{self, MAX_BLOCKS},
     sdp::CNAME,
@@ -61,5 +62,48 @@ impl Peer {
             rtcp_write::receiver_report(out, own, blocks);
         }
         rtcp_write::source_description(out, own, CNAME);
+    }
+
+    /// Asks the client for what is missing: packets again, key frames.
+    pub(super) fn ask(&mut self, now: Mono) {
+        let rtt = self.rtt();
+        let sender = self.own_ssrc();
+        let out = &mut self.scratch;
+        out.clear();
+        self.incoming.poll(now, rtt, |ask| match ask {
+            Ask::Retransmit { ssrc, pairs } => rtcp_write::nack(out, sender, ssrc, pairs),
+            Ask::Keyframe { ssrc } => rtcp_write::picture_loss(out, sender, ssrc),
+        });
+        if let Some(arrivals) = &mut self.arrivals {
+            // Feedback is about all streams, but Chromium takes only what names one of its own.
+            let media = self.incoming.any_ssrc().unwrap_or_default();
+            while arrivals.poll_feedback(now, sender, media, out) {}
+        }
+        self.send_rtcp();
+    }
+
+    /// Tells the client how much somebody can take of its streams at most, bit/s.
+    pub(crate) fn limit(&mut self, bits: u64, ssrcs: &[u32]) {
+        let sender = self.own_ssrc();
+        self.scratch.clear();
+        rtcp_write::max_bitrate(&mut self.scratch, sender, bits, ssrcs);
+        self.send_rtcp();
+    }
+
+    /// Seals and queues the compound in `scratch`.
+    fn send_rtcp(&mut self) {
+        let (compound, Some(outbound)) = (&self.scratch, self.outbound.as_mut()) else { return };
+        if compound.is_empty() {
+            return;
+        }
+        self.egress.push(|out| {
+            out.get_mut(..compound.len())?.copy_from_slice(compound);
+            outbound.protect_rtcp(out, compound.len()).ok()
+        });
+    }
+
+    /// The SSRC we speak RTCP with.
+    fn own_ssrc(&self) -> u32 {
+        self.slots.first().map_or(1, |slot| slot.ssrc)
     }
 }

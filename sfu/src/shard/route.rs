@@ -42,6 +42,9 @@ impl Shard {
             let Some(subscriber) = self.peers.get_mut(&route.peer) else { continue };
             let slot = usize::from(route.slot);
             wanted = subscriber.peer.send(now.mono, slot, &media, clock).or(wanted);
+            if subscriber.peer.congestion().is_waiting() {
+                subscriber.due = subscriber.due.min(now.mono);
+            }
             if !std::mem::replace(&mut subscriber.dirty, true) {
                 self.dirty.push(route.peer);
             }
@@ -94,7 +97,7 @@ impl Shard {
                 Some((ready, kept))
                     if ready.repair && !member.peer.congestion().may_send(now.mono) =>
                 {
-                    member.peer.congestion_mut().queue(now.mono, 0, ready, kept);
+                    member.peer.congestion_mut().queue(now.mono, ready, kept);
                     continue;
                 }
                 Some(resend) => Some(resend),
@@ -115,9 +118,12 @@ impl Shard {
         else {
             return;
         };
-        let Some((codec, packet)) =
-            publisher.peer.incoming().stored(now.mono, kept.source, kept.ext_seq)
-        else {
+        let stored = publisher.peer.incoming().stored(now.mono, kept.source, kept.ext_seq);
+        let Some((codec, packet)) = stored else {
+            // Its publisher's history is shorter than the wait was.
+            if !ready.repair {
+                subscriber.peer.congestion_mut().mark_broken(ready.slot);
+            }
             return;
         };
         subscriber.peer.send_kept(now.mono, ready, codec, &packet);

@@ -127,6 +127,7 @@ impl PacketHistory {
     }
 
     /// Bytes of payload memory held.
+    #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
         self.pages.len() * PAGE
     }

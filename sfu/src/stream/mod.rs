@@ -15,8 +15,6 @@
 //! Sequence numbers are extended to 64 bits everywhere (RFC 3550 section 6.4.1): comparing is `<`,
 //! and SRTP's rollover counter is bits 16 to 47.
 
-#![expect(dead_code, reason = "wired into the peer next")]
-
 pub(crate) mod history;
 pub(crate) mod keyframe;
 pub(crate) mod nack;

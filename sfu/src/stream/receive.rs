@@ -67,7 +67,6 @@ pub(crate) struct ReceiveStream {
     nack: Option<NackList>,
     reported: Totals,
     taken: Totals,
-    duplicates: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +113,6 @@ impl ReceiveStream {
             nack: nack.then(|| NackList::new(kind != MediaKind::Audio)),
             reported: Totals::default(),
             taken: Totals::default(),
-            duplicates: 0,
         }
     }
 
@@ -140,8 +138,6 @@ impl ReceiveStream {
                 n.received += 1;
                 n.repaired = n.repaired.saturating_sub(1);
             });
-        } else if received == Received::Duplicate {
-            self.duplicates += 1;
         }
         received
     }
@@ -211,11 +207,6 @@ impl ReceiveStream {
     pub(crate) fn jitter(&self) -> Duration {
         let micros = u64::from(self.jitter.ticks()) * 1_000_000;
         Duration::from_micros(micros / u64::from(self.clock_rate))
-    }
-
-    /// Copies that came although the packet was there.
-    pub(crate) fn duplicates(&self) -> u64 {
-        self.duplicates
     }
 
     /// What to ask of the sender now. `rtt` is the round trip to it, zero where unknown. Call

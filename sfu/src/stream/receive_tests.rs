@@ -78,9 +78,9 @@ fn a_packet_later_than_its_retransmission_was_not_lost() {
     }
     stream.recover(ms(20), 2);
     assert_eq!(stream.receive(ms(30), 2, 0), Received::Duplicate);
-    assert_eq!((stream.report(ms(30)).unwrap().cumulative_lost, stream.duplicates()), (0, 0));
+    assert_eq!(stream.report(ms(30)).unwrap().cumulative_lost, 0);
     assert_eq!(stream.receive(ms(30), 2, 0), Received::Duplicate);
-    assert_eq!((stream.report(ms(30)).unwrap().cumulative_lost, stream.duplicates()), (0, 1));
+    assert_eq!(stream.report(ms(30)).unwrap().cumulative_lost, 0);
 }
 
 #[test]

@@ -63,13 +63,8 @@ impl Branch {
         gauges::install();
         let events = Arc::new(Mutex::new(vec![]));
         let (sink, clock) = (events.clone(), SystemClock::start());
-        let config = SfuConfig {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            advertise: vec![Ipv4Addr::LOCALHOST.into()],
-            shards: 1,
-            start_bitrate: SfuConfig::START_BITRATE,
-            max_bitrate: SfuConfig::MAX_BITRATE,
-        };
+        let config =
+            SfuConfig::new((Ipv4Addr::LOCALHOST, 0).into(), vec![Ipv4Addr::LOCALHOST.into()]);
         let sink = Arc::new(move |event| sink.lock().unwrap().push(event));
         let sfu = Sfu::start(&config, clock, sink)?;
         let (call, taped) = (CallId::random(), Arc::new(Mutex::new(Taped::default())));
@@ -78,7 +73,7 @@ impl Branch {
         for (seat, tone) in [(Seat::Customer, 440.0), (Seat::Staff, 880.0)] {
             let (mut bot, offer) = Bot::offer(tone).await?;
             let answer = sfu.handle().join(call, ParticipantId::random(), seat, offer).await?;
-            bot.connect(answer).await?;
+            bot.connect(answer.sdp).await?;
             bots.push(bot);
         }
         let (Some(staff), Some(customer)) = (bots.pop(), bots.pop()) else { unreachable!() };
@@ -114,7 +109,7 @@ impl Branch {
         let offer = identity.offer();
         let answer = self.handle().join(self.call, who, Seat::ThirdParty, offer).await?;
         self.guests.lock().unwrap().push(who);
-        Ok(Connecting::new(identity, &answer, self.clock))
+        Ok(Connecting::new(identity, &answer.sdp, self.clock))
     }
 
     /// A third party that is connected and driven by hand.

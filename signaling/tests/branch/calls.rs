@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use serde_json::json;
 use tokio::join;
 
-use crate::support::{Branch, ICE_RESTART, OFFER, eventually};
+use crate::support::{Branch, OFFER, eventually, peers::ICE_RESTART};
 
 #[tokio::test]
 async fn customers_are_served_in_the_order_they_came() {

@@ -109,11 +109,6 @@ impl SentLog {
         number as u16
     }
 
-    /// Bytes sent so far, modulo 2³².
-    pub(crate) fn total(&self) -> u32 {
-        self.total
-    }
-
     /// Matches a message with what was sent. `visit` hears of every packet whose fate is news, in
     /// order of sending. Numbers never sent, or forgotten, are passed over.
     pub(crate) fn apply(

@@ -40,8 +40,6 @@ pub(crate) struct Feedback<'a> {
     pub(crate) count: u16,
     /// Reference time, 24 bits, in units of 64 ms of the receiver's clock.
     pub(crate) reference: u32,
-    /// Running count of feedback messages; a gap means that one was lost.
-    pub(crate) message: u8,
     chunks: &'a [u8],
     deltas: &'a [u8],
 }
@@ -58,8 +56,7 @@ pub(crate) struct Status {
 /// Parses one RTCP packet (no compound; what follows the packet's own length is ignored).
 pub(crate) fn parse(bytes: &[u8]) -> Result<Feedback<'_>, FeedbackError> {
     let (header, _) = bytes.split_first_chunk::<HEADER>().ok_or(FeedbackError::Truncated)?;
-    let [first, kind, l1, l0, _, _, _, _, _, _, _, _, b1, b0, c1, c0, r2, r1, r0, message] =
-        *header;
+    let [first, kind, l1, l0, _, _, _, _, _, _, _, _, b1, b0, c1, c0, r2, r1, r0, _] = *header;
     if first >> 6 != 2 || first & 0x1f != FORMAT || kind != PACKET_TYPE {
         return Err(FeedbackError::WrongType);
     }
@@ -81,7 +78,6 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Feedback<'_>, FeedbackError> {
         base: u16::from_be_bytes([b1, b0]),
         count,
         reference: u32::from_be_bytes([0, r2, r1, r0]),
-        message,
         chunks,
         deltas,
     })

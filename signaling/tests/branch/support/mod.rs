@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "shared between two test programs; neither uses all of it")]
 
-mod peers;
+pub mod peers;
 pub mod socket;
 
 use std::{
@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use vbranch_domain::{Clock, Mono, SystemClock, UnixMillis};
 use vbranch_signaling::{Limits, Signaling, SignalingConfig};
 
-pub use peers::{ICE_RESTART, Peers};
+pub use peers::Peers;
 
 pub const OFFER: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nm=video 9 H264/90000\r\n";
 
