@@ -19,7 +19,7 @@ pub struct MediaAnswer {
     /// The SDP answer.
     pub sdp: String,
     /// The participant's connection only changes its network path and goes on: nothing was lost,
-    /// and no [`PortEvent::Connected`] follows.
+    /// and no [`PortEvent::MediaConnected`] follows.
     pub restarted: bool,
 }
 
