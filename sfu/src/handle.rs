@@ -21,7 +21,7 @@ use vbranch_domain::{
 use crate::{
     bwe::{Bitrate, BweConfig},
     config::SfuConfig,
-    io::UdpPort,
+    io::Listening,
     peer::PeerSetup,
     sdp,
     shard::Shard,
@@ -126,7 +126,7 @@ pub(crate) enum Command {
         call: CallId,
         participant: ParticipantId,
         seat: Seat,
-        offer: String,
+        offer: Box<sdp::Offer>,
         reply: oneshot::Sender<Result<Answer, JoinError>>,
     },
     Leave {
@@ -213,6 +213,8 @@ impl SfuHandle {
         seat: Seat,
         offer: String,
     ) -> Result<Answer, JoinError> {
+        // Read here and not on the media thread, which has packets to forward.
+        let offer = Box::new(sdp::parse_offer(&offer)?);
         let (reply, answer) = oneshot::channel();
         self.shard(call)?.send(Command::Join { call, participant, seat, offer, reply })?;
         answer.await.map_err(|_| JoinError::Unavailable)?
@@ -315,11 +317,11 @@ impl Sfu {
         // All ports first: a taken one must stop the start, not one shard.
         let sockets = (0..config.shards.max(1))
             .map(|n| bind(config, n))
-            .collect::<Result<Vec<UdpPort>, StartError>>()?;
-        let ports = sockets.iter().map(UdpPort::local_addr).collect();
+            .collect::<Result<Vec<Listening>, StartError>>()?;
+        let ports = sockets.iter().map(|listening| listening.udp.local_addr()).collect();
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for (n, socket) in sockets.into_iter().enumerate() {
-            let port = socket.local_addr().port();
+            let port = socket.udp.local_addr().port();
             let setup = PeerSetup {
                 identity: identity.clone(),
                 crypto: crypto.clone(),
@@ -331,9 +333,16 @@ impl Sfu {
                 },
                 random: SystemRandom::new(),
             };
-            let (handle, handles) = start_shard(n, socket, setup, clock, events.clone())?;
-            shards.push(handle);
-            threads.extend(handles);
+            match start_shard(n, socket, setup, clock, events.clone()) {
+                Ok((handle, handles)) => {
+                    shards.push(handle);
+                    threads.extend(handles);
+                }
+                Err(error) => {
+                    Self { handle: SfuHandle { shards: shards.into() }, ports, threads }.stop();
+                    return Err(error);
+                }
+            }
         }
         Ok(Self { handle: SfuHandle { shards: shards.into() }, ports, threads })
     }
@@ -374,7 +383,7 @@ fn or_abort(f: Box<dyn FnOnce() + Send>) {
     }
 }
 
-fn bind(config: &SfuConfig, shard: u16) -> Result<UdpPort, StartError> {
+fn bind(config: &SfuConfig, shard: u16) -> Result<Listening, StartError> {
     let mut address = config.listen;
     if address.port() != 0 {
         let port = address.port().checked_add(shard).ok_or_else(|| {
@@ -382,12 +391,12 @@ fn bind(config: &SfuConfig, shard: u16) -> Result<UdpPort, StartError> {
         })?;
         address.set_port(port);
     }
-    UdpPort::bind(address).map_err(|source| StartError::Bind { address, source })
+    Listening::bind(address).map_err(|source| StartError::Bind { address, source })
 }
 
 fn start_shard(
     n: usize,
-    socket: UdpPort,
+    socket: Listening,
     setup: PeerSetup,
     clock: SystemClock,
     events: EventSink,

@@ -173,6 +173,13 @@ impl SendBwe {
         self.log.push(now, size, cluster)
     }
 
+    /// Counts a packet about to leave that carries no transport-wide number, as sound does not.
+    pub(crate) fn on_unnumbered(&mut self, now: Mono, size: usize) {
+        self.pacer.sent(now, size);
+        self.media.sent(now, size);
+        self.log.skip(size);
+    }
+
     /// May a packet leave now? Audio leaves without asking; what may not waits in a
     /// [`PacedQueue`](super::PacedQueue).
     pub(crate) fn may_send(&self, now: Mono) -> bool {
@@ -222,7 +229,7 @@ impl SendBwe {
                     }
                     prober.received(&packet);
                 }
-                Report::Lost { sent_at, total, .. } => loss.push(sent_at, total, true),
+                Report::Lost { sent_at, total } => loss.push(sent_at, total, true),
             }
         });
         if let Some(sent_at) = summary.newest_sent {

@@ -2,7 +2,7 @@
 //!
 //! Sound is reserved first and never cut. Then every picture gets its least, in order of
 //! [`Class`]; what is left raises them in the same order. Where not even one picture fits, the
-//! subscriber hears and sees nothing move, and its page is told so.
+//! subscriber hears and sees nothing move.
 //!
 //! It does not flap: what is shown already costs what it costs, anything better must fit with
 //! [`MARGIN_PERCENT`] to spare, and whoever was lowered stays there for [`RAISE_AFTER`], twice as
@@ -29,7 +29,7 @@ const MOST_MISTAKES: u32 = 4;
 /// The least that a source without layers can be asked to come down to and still be a picture.
 const ELASTIC_LEAST: u64 = 80_000;
 /// A source without layers is of no more use with more than this: 720p of a face.
-const ELASTIC_MOST: u64 = 2_500_000;
+pub(crate) const ELASTIC_MOST: u64 = 2_500_000;
 
 /// What matters more when bandwidth is short comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,8 +76,6 @@ pub(crate) struct Allocation {
     pub(crate) next: u64,
     /// The estimate at which everything would be at its best: what quality is measured against.
     pub(crate) full: u64,
-    /// There are pictures, and none of them fits.
-    pub(crate) audio_only: bool,
 }
 
 /// Spends one subscriber's bandwidth; remembers what each slot had, so as not to flap.
@@ -260,7 +258,6 @@ fn sharers(rows: &[Row<'_>], at: usize) -> u64 {
 
 fn outcome(audio: u64, rows: &[Row<'_>]) -> Allocation {
     let mut allocation = Allocation { used: audio, full: audio, ..Allocation::default() };
-    let sent = |row: &&Row<'_>| row.demand.layers.iter().any(|bitrate| *bitrate > 0);
     for row in rows {
         if let Some(choice) = allocation.choices.get_mut(usize::from(row.demand.slot)) {
             *choice = Choice { layer: row.chosen, bitrate: row.spent };
@@ -272,8 +269,6 @@ fn outcome(audio: u64, rows: &[Row<'_>]) -> Allocation {
     let paused = rows.iter().filter(|row| row.chosen.is_none()).find_map(Row::missing);
     let missing = paused.or_else(|| rows.iter().find_map(Row::missing));
     allocation.next = missing.map_or(0, |more| allocation.used.saturating_add(more));
-    allocation.audio_only =
-        rows.iter().any(|row| sent(&row)) && rows.iter().all(|row| row.chosen.is_none());
     allocation
 }
 

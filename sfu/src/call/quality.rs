@@ -9,8 +9,7 @@
 //!
 //! *Picture:* a loss that was not repaired breaks the pictures up to the next repair, so the first
 //! per cents cost most: 4 (1 − exp(−p / 5)). Each halving of the wanted bitrate costs one point,
-//! as opinion scores of video fall with the logarithm of the rate. A picture that stands still
-//! costs up to 4 points, on account of what holds it up.
+//! as opinion scores of video fall with the logarithm of the rate.
 
 use std::time::Duration;
 
@@ -50,8 +49,6 @@ pub(crate) struct Observed {
     /// (`Allocation::full`), bit/s. `None` while there is no estimate.
     pub(crate) available: Option<u64>,
     pub(crate) wanted: u64,
-    /// Share of the last second, 0 to 1, in which its picture stood still.
-    pub(crate) frozen: f32,
     /// The client says that its machine limits what it sends.
     pub(crate) cpu_limited: bool,
 }
@@ -120,17 +117,8 @@ fn points_off(observed: &Observed) -> [f32; 4] {
     let one_way =
         observed.rtt.as_secs_f32() * 500.0 + observed.jitter.as_secs_f32() * 2000.0 + DELAY_LEAST;
     let delay = opinion_points(delay_impairment(one_way) - delay_impairment(DELAY_LEAST));
-    let mut off = [sound.max(picture), delay, bitrate_points(observed), 0.0];
-    let stands = PICTURE_MOST * share(observed.frozen);
-    let [loss, _, bitrate, cpu] = &mut off;
-    if observed.cpu_limited {
-        *cpu = CPU_POINTS.max(stands);
-    } else if *loss >= *bitrate && *loss >= NOTABLE {
-        *loss = loss.max(stands);
-    } else {
-        *bitrate = bitrate.max(stands);
-    }
-    off
+    let cpu = if observed.cpu_limited { CPU_POINTS } else { 0.0 };
+    [sound.max(picture), delay, bitrate_points(observed), cpu]
 }
 
 /// One point for each halving of what is wanted.
@@ -204,10 +192,7 @@ mod tests {
             (Observed { rtt: Duration::from_millis(800), ..good() }, QualityCause::Delay, 1.0..4.0),
             (Observed { available: Some(300_000), ..good() }, QualityCause::Bitrate, 2.0..3.5),
             (Observed { available: Some(0), ..good() }, QualityCause::Bitrate, 0.5..1.5),
-            (Observed { frozen: 0.5, ..good() }, QualityCause::Bitrate, 2.5..3.5),
-            (Observed { frozen: 0.9, loss_down: 0.02, ..good() }, QualityCause::Loss, 0.5..2.0),
             (Observed { cpu_limited: true, ..good() }, QualityCause::Cpu, 3.0..4.5),
-            (Observed { cpu_limited: true, frozen: 0.8, ..good() }, QualityCause::Cpu, 0.5..3.0),
         ];
         for (observed, cause, range) in cases {
             let quality = settled(observed);
@@ -234,12 +219,12 @@ mod tests {
     proptest! {
         #[test]
         fn any_numbers_give_a_score(
-            loss in any::<f32>(), frozen in any::<f32>(), rtt in any::<u64>(),
+            loss in any::<f32>(), rtt in any::<u64>(),
             jitter in any::<u64>(), available in any::<Option<u64>>(), wanted in any::<u64>(),
             cpu_limited in any::<bool>(),
         ) {
             let quality = settled(Observed {
-                loss_up: loss, loss_down: -loss, frozen, available, wanted, cpu_limited,
+                loss_up: loss, loss_down: -loss, available, wanted, cpu_limited,
                 rtt: Duration::from_nanos(rtt), jitter: Duration::from_nanos(jitter),
             });
             prop_assert!((0.0..=5.0).contains(&quality.score));

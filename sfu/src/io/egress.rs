@@ -12,7 +12,9 @@ const MAX_BATCH: usize = 60_000;
 /// is used again afterwards.
 #[derive(Debug, Default)]
 pub(crate) struct Egress {
+    /// Used up to `used`; what lies behind is room that need not be cleared again.
     bytes: Vec<u8>,
+    used: usize,
     lens: Vec<u16>,
 }
 
@@ -31,17 +33,18 @@ impl Egress {
 
     /// Whether it should be flushed before more is added.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() + MAX_PACKET > MAX_BATCH
+        self.used + MAX_PACKET > MAX_BATCH
     }
 
     /// Adds a packet: `write` fills a buffer of [`MAX_PACKET`] bytes and says how long the packet
     /// became, or that there is none.
     pub(crate) fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
-        let start = self.bytes.len();
-        self.bytes.resize(start + MAX_PACKET, 0);
-        let len = self.bytes.get_mut(start..).and_then(write).filter(|len| *len <= MAX_PACKET);
-        self.bytes.truncate(start + len.unwrap_or(0));
-        let len = len?;
+        let end = self.used + MAX_PACKET;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        let len = write(self.bytes.get_mut(self.used..end)?).filter(|len| *len <= MAX_PACKET)?;
+        self.used += len;
         self.lens.push(u16::try_from(len).unwrap_or(u16::MAX));
         Some(len)
     }
@@ -58,13 +61,14 @@ impl Egress {
 
     /// Forgets what there is: the client has no way yet, or none any more.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+        self.used = 0;
         self.lens.clear();
     }
 
     fn flush_udp(&mut self, udp: &UdpPort, remote: std::net::SocketAddr, local: IpAddr) -> Flushed {
         let mut flushed = Flushed::default();
-        let (mut lens, mut bytes) = (self.lens.as_slice(), self.bytes.as_slice());
+        let (mut lens, mut bytes) =
+            (self.lens.as_slice(), self.bytes.get(..self.used).unwrap_or_default());
         while let Some(&segment) = lens.first() {
             let run = run_length(lens, udp.max_segments());
             let (head, rest) = lens.split_at(run);
@@ -96,6 +100,7 @@ impl Egress {
             }
             bytes = tail;
         }
+        tcp.flush(id);
         flushed
     }
 }
@@ -132,9 +137,7 @@ mod tests {
             Some(3)
         });
         assert_eq!(written, Some(3));
-        assert_eq!(
-            (egress.bytes.as_slice(), egress.lens.as_slice()),
-            (b"abc".as_slice(), [3].as_slice())
-        );
+        assert_eq!(egress.bytes.get(..egress.used), Some(b"abc".as_slice()));
+        assert_eq!(egress.lens, [3]);
     }
 }

@@ -62,14 +62,13 @@ pub(crate) enum TcpEvent<'a> {
 }
 
 impl TcpPort {
-    /// Listens; `first_token` and all above it are ours.
-    pub(crate) fn bind(
-        address: SocketAddr,
+    /// Takes connections from `listener`; `first_token` and all above it are ours.
+    pub(crate) fn new(
+        mut listener: TcpListener,
         registry: Registry,
         listen_token: Token,
         first_token: usize,
     ) -> io::Result<Self> {
-        let mut listener = TcpListener::bind(address)?;
         registry.register(&mut listener, listen_token, Interest::READABLE)?;
         Ok(Self { listener, registry, connections: HashMap::new(), first_token, next: 0 })
     }
@@ -151,7 +150,7 @@ impl TcpPort {
         }
     }
 
-    /// Sends a packet; false where it was dropped.
+    /// Puts a packet in line for [`Self::flush`]; false where it was dropped.
     pub(crate) fn send(&mut self, id: TcpId, packet: &[u8]) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let Some(header) = frame_header(packet) else { return false };
@@ -160,9 +159,15 @@ impl TcpPort {
         }
         connection.waiting.extend_from_slice(&header);
         connection.waiting.extend_from_slice(packet);
-        // A broken connection says so at its next event.
-        let _ = connection.send_waiting();
         true
+    }
+
+    /// Hands what is in line to the kernel, as far as it takes it.
+    pub(crate) fn flush(&mut self, id: TcpId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            // A broken connection says so at its next event.
+            let _ = connection.send_waiting();
+        }
     }
 
     /// Closes a connection.

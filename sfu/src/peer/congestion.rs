@@ -51,6 +51,13 @@ impl Congestion {
         self.bwe.as_mut().map_or(0, |bwe| bwe.on_sent(now, size, is_padding))
     }
 
+    /// Counts a packet about to leave that has no such number.
+    pub(crate) fn on_unnumbered(&mut self, now: Mono, size: usize) {
+        if let Some(bwe) = &mut self.bwe {
+            bwe.on_unnumbered(now, size);
+        }
+    }
+
     /// Lets a packet wait for room. Its payload stays with its publisher.
     pub(crate) fn queue(&mut self, now: Mono, ready: Ready, kept: Kept) {
         let class = if ready.repair { Class::Retransmission } else { Class::Video };

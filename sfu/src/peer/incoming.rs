@@ -294,6 +294,16 @@ impl Incoming {
         }
     }
 
+    /// Of these layers (one bit each) somebody waits for a key frame. Says so with every packet.
+    pub(crate) fn need_keyframes(&mut self, kind: MediaKind, layers: u8) {
+        let publication = self.publications.iter_mut().find(|p| p.kind == kind);
+        for (n, layer) in publication.into_iter().flat_map(|p| p.layers.iter_mut().enumerate()) {
+            if let Some(layer) = layer.as_mut().filter(|_| layers >> n & 1 == 1) {
+                layer.keyframes.need();
+            }
+        }
+    }
+
     /// What to ask of the client now.
     pub(crate) fn poll(&mut self, now: Mono, rtt: Duration, mut ask: impl FnMut(Ask<'_>)) {
         for publication in &mut self.publications {

@@ -26,7 +26,7 @@ pub(crate) use self::{
     outgoing::{Kept, Ready, primary},
     setup::PeerSetup,
 };
-use self::{incoming::Incoming, outgoing::Slot};
+use self::{incoming::Incoming, outgoing::Slot, setup::Session};
 use crate::{
     bwe::ArrivalLog,
     io::Egress,
@@ -35,7 +35,7 @@ use crate::{
     transport::{
         Path,
         dtls::{Dtls, DtlsEvent},
-        ice::{Check, IceLite, Liveness},
+        ice::{Check, IceLite, SILENCE},
     },
 };
 
@@ -87,9 +87,8 @@ pub(crate) struct Peer {
     dtls: Dtls,
     inbound: Option<Inbound>,
     outbound: Option<Outbound>,
-    liveness: Liveness,
-    /// When the selected path last carried something authenticated.
-    path_heard: Mono,
+    /// When something authenticated last came from where the client is sent to.
+    heard: Mono,
     incoming: Incoming,
     slots: Vec<Slot>,
     /// Arrival times for the client's own congestion control.
@@ -103,7 +102,8 @@ pub(crate) struct Peer {
     scratch: Vec<u8>,
     next_report: Mono,
     next_housekeeping: Mono,
-    session_id: u64,
+    /// What tells a later offer of this connection from another connection's.
+    session: Session,
     opened: u64,
     rejected: u64,
 }
@@ -168,7 +168,7 @@ impl Peer {
         self.opened
     }
 
-    /// Packets refused since the connection began: forged, replayed, malformed.
+    /// Packets refused since the connection began: no RTP, forged, replayed.
     pub(crate) fn rejected(&self) -> u64 {
         self.rejected
     }
@@ -185,9 +185,10 @@ impl Peer {
             return None;
         }
         let check = self.ice.handle(path, datagram, crypto)?;
-        self.liveness.heard(now);
+        if self.ice.selected() == Some(path) {
+            self.heard = now;
+        }
         if check.moved {
-            self.path_heard = now;
             self.congestion.on_path_changed(now);
         }
         Some(check)
@@ -205,7 +206,7 @@ impl Peer {
                         self.inbound = Some(inbound);
                         self.outbound = Some(outbound);
                         self.state = State::Connected;
-                        self.liveness.heard(now);
+                        self.heard = now;
                         self.next_report = now;
                         self.events.push_back(PeerEvent::Connected);
                     }
@@ -276,7 +277,7 @@ impl Peer {
                 }
                 return;
             }
-            State::Connected if self.liveness.is_lost(now) => {
+            State::Connected if now.since(self.heard) >= SILENCE => {
                 return self.close(instant, CloseReason::Silent);
             }
             State::Connected => {}

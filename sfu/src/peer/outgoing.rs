@@ -138,11 +138,16 @@ impl Slot {
 
     /// The layer that the client's own key frame requests are about, if this one counts.
     pub(crate) fn keyframe_requested(&mut self, now: Mono) -> Option<u8> {
-        self.requests.take(now).then(|| self.selector.current().unwrap_or(0))
+        self.requests.take(now).then(|| self.layer())
+    }
+
+    /// The layer it shows.
+    pub(crate) fn layer(&self) -> u8 {
+        self.selector.current().unwrap_or(0)
     }
 
     /// Whether the client can take a codec. Redundancy is taken off where it cannot.
-    fn takes(&self, codec: Codec) -> Option<Codec> {
+    pub(super) fn takes(&self, codec: Codec) -> Option<Codec> {
         let codec = match codec {
             Codec::Red if self.payload_types.red.is_none() => Codec::Opus,
             other => other,
@@ -204,13 +209,19 @@ impl Slot {
         slot: usize,
         (pid, mask): (u16, u16),
         rtt: Duration,
+        copies: u32,
         mut each: impl FnMut(Ready, Kept),
     ) {
+        let repair = self.kind == SlotKind::Picture;
+        let codec = self.last_codec.unwrap_or(Codec::Opus);
+        if repair && self.payload_types.repair(codec).is_none() {
+            // Sent again as it was it would need the same header, for the cipher's sake; without a
+            // repair stream the client has to ask for a key frame.
+            return;
+        }
         for seq in nacked(pid, mask) {
-            let Some(resend) = self.stream.resolve(now, seq, rtt) else { continue };
+            let Some(resend) = self.stream.resolve(now, seq, rtt, copies) else { continue };
             let Resend { out, source, source_ext_seq: ext_seq, extra } = resend;
-            let repair = self.kind == SlotKind::Picture;
-            let codec = self.last_codec.unwrap_or(Codec::Opus);
             let (marker, audio_level) = (false, None);
             let unwrap_red = false;
             let ready = Ready { slot, out, marker, codec, audio_level, unwrap_red, extra, repair };

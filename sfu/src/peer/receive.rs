@@ -41,7 +41,7 @@ impl Peer {
             self.rejected += 1;
             return None;
         };
-        self.heard(now, path);
+        self.hear(now, path);
         let packet: &'a [u8] = packet;
         let extensions = self.incoming.extensions(&header, packet);
         if let (Some(arrivals), Some(number)) = (&mut self.arrivals, extensions.transport_sequence)
@@ -49,11 +49,7 @@ impl Peer {
             arrivals.record(now, number);
         }
         let body = packet.get(header.len..header.len + opened.payload_len)?;
-        let media = self.incoming.receive(now, self.key, &header, &extensions, body);
-        if media.is_none() {
-            self.rejected += 1;
-        }
-        media
+        self.incoming.receive(now, self.key, &header, &extensions, body)
     }
 
     /// An SRTCP packet.
@@ -65,7 +61,7 @@ impl Peer {
             self.rejected += 1;
             return;
         };
-        self.heard(now, path);
+        self.hear(now, path);
         let compound: &[u8] = packet.get(..len).unwrap_or_default();
         for packet in rtcp::packets(compound) {
             self.handle_report(now, packet);
@@ -91,8 +87,8 @@ impl Peer {
                 let lossy = slot.heard().fraction_lost >= LOSSY;
                 let copies = if lossy && slot.kind() == SlotKind::Picture { 2 } else { 1 };
                 for pair in lost.pairs() {
-                    slot.resolve(now, n, pair, rtt, |ready, kept| {
-                        resends.extend(std::iter::repeat_n((ready, kept), copies));
+                    slot.resolve(now, n, pair, rtt, copies, |ready, kept| {
+                        resends.extend(std::iter::repeat_n((ready, kept), copies as usize));
                     });
                 }
             }
@@ -124,14 +120,13 @@ impl Peer {
     }
 
     /// Notes a sign of life, and follows a client that has moved without a check of its own yet.
-    fn heard(&mut self, now: Mono, path: Path) {
+    fn hear(&mut self, now: Mono, path: Path) {
         self.opened += 1;
-        self.liveness.heard(now);
         if self.ice.selected() == Some(path) {
-            self.path_heard = now;
-        } else if now.since(self.path_heard) >= PATH_SILENT {
+            self.heard = now;
+        } else if now.since(self.heard) >= PATH_SILENT {
             self.ice.follow(path);
-            self.path_heard = now;
+            self.heard = now;
             self.congestion.on_path_changed(now);
         }
     }

@@ -7,7 +7,7 @@ use vbranch_domain::Mono;
 
 use super::{Peer, incoming::Ask};
 use crate::{
-    rtp::rtcp_write::{self, MAX_BLOCKS},
+    rtp::rtcp_write::{self, MAX_BLOCKS, fitting},
     sdp::CNAME,
     stream::report::ReportBlock,
 };
@@ -17,6 +17,8 @@ use crate::{
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// The first ones come sooner, so that lip sync and the round trip are known early.
 const FIRST_REPORTS: Duration = Duration::from_millis(250);
+/// Longest compound: with SRTCP's trailer it fits every path. Each of our packets is shorter.
+const MAX_COMPOUND: usize = 1240;
 /// How often memory of stopped streams is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
@@ -90,16 +92,21 @@ impl Peer {
         self.send_rtcp();
     }
 
-    /// Seals and queues the compound in `scratch`.
+    /// Seals and queues what is in `scratch`, in as many compounds as it takes.
     fn send_rtcp(&mut self) {
-        let (compound, Some(outbound)) = (&self.scratch, self.outbound.as_mut()) else { return };
-        if compound.is_empty() {
+        let (mut rest, Some(outbound)) = (self.scratch.as_slice(), self.outbound.as_mut()) else {
             return;
+        };
+        while !rest.is_empty() {
+            let Some((compound, tail)) = rest.split_at_checked(fitting(rest, MAX_COMPOUND)) else {
+                return;
+            };
+            self.egress.push(|out| {
+                out.get_mut(..compound.len())?.copy_from_slice(compound);
+                outbound.protect_rtcp(out, compound.len()).ok()
+            });
+            rest = tail;
         }
-        self.egress.push(|out| {
-            out.get_mut(..compound.len())?.copy_from_slice(compound);
-            outbound.protect_rtcp(out, compound.len()).ok()
-        });
     }
 
     /// The SSRC we speak RTCP with.

@@ -24,7 +24,7 @@ impl Peer {
         if self.state != State::Connected {
             return None;
         }
-        let place = self.slots.get_mut(slot)?;
+        let place = self.slots.get_mut(slot).filter(|slot| slot.takes(media.codec).is_some())?;
         let ready = place.place(now, slot, media, clock);
         let wanted =
             if place.kind() == SlotKind::Picture { place.wants_keyframe(now) } else { None };
@@ -60,9 +60,11 @@ impl Peer {
         else {
             return;
         };
+        let size = slot.wire_len(ready, payload);
         let number = if slot.has_transport_sequence() {
-            self.congestion.on_sent(now, slot.wire_len(ready, payload), false)
+            self.congestion.on_sent(now, size, false)
         } else {
+            self.congestion.on_unnumbered(now, size);
             0
         };
         self.egress.push(|out| {

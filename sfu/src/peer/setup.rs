@@ -20,10 +20,10 @@ use crate::{
     handle::JoinError,
     io::Egress,
     rtp::HeaderExtensions,
-    sdp::{Offer, Ours, Section, write_answer},
+    sdp::{Direction, Offer, Ours, Section, write_answer},
     transport::{
         dtls::{Dtls, DtlsIdentity},
-        ice::{Credentials, IceLite, Liveness},
+        ice::{Credentials, IceLite},
     },
 };
 
@@ -105,8 +105,7 @@ impl Peer {
             dtls: Dtls::new(setup.identity.clone(), offer.fingerprints.clone()),
             inbound: None,
             outbound: None,
-            liveness: Liveness::new(now),
-            path_heard: now,
+            heard: now,
             incoming,
             slots,
             arrivals: numbered.then(ArrivalLog::default),
@@ -117,7 +116,7 @@ impl Peer {
             scratch: vec![],
             next_report: now,
             next_housekeeping: now,
-            session_id: offer.session_id,
+            session: Session::of(offer),
             opened: 0,
             rejected: 0,
         };
@@ -129,10 +128,9 @@ impl Peer {
     /// same sections, other ICE credentials.
     pub(crate) fn is_restarted_by(&self, offer: &Offer) -> bool {
         !self.is_closed()
-            && self.session_id == offer.session_id
+            && self.session == Session::of(offer)
             && self.dtls.expected() == offer.fingerprints
             && !self.ice.is_of(&offer.ice_ufrag)
-            && self.slots.len() == receiving(&offer.sections).count()
     }
 
     /// Answers an ICE restart (RFC 8445 section 9): new credentials, everything else goes on.
@@ -160,6 +158,20 @@ impl Peer {
                 ssrcs: &ssrcs,
             },
         )
+    }
+}
+
+/// The session of an offer and what its sections are for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    id: u64,
+    sections: Vec<(String, Direction)>,
+}
+
+impl Session {
+    fn of(offer: &Offer) -> Self {
+        let sections = offer.sections.iter().map(|s| (s.mid.clone(), s.direction)).collect();
+        Self { id: offer.session_id, sections }
     }
 }
 

@@ -78,6 +78,20 @@ pub(crate) fn max_bitrate(out: &mut Vec<u8>, sender_ssrc: u32, bits: u64, ssrcs:
     });
 }
 
+/// How many bytes from the front are whole packets of at most `max` bytes together; the first
+/// packet alone where it is longer.
+pub(crate) fn fitting(packets: &[u8], max: usize) -> usize {
+    let mut end = 0;
+    while let Some(&[_, _, l0, l1]) = packets.get(end..).and_then(|rest| rest.first_chunk()) {
+        let next = end + (usize::from(u16::from_be_bytes([l0, l1])) + 1) * 4;
+        if next > max && end > 0 {
+            break;
+        }
+        end = next;
+    }
+    end
+}
+
 /// One packet: header, body, padded to a word, its length put in afterwards.
 fn packet(out: &mut Vec<u8>, count: u8, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
@@ -113,6 +127,24 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn packets_are_cut_between_and_never_within() {
+        let mut out = vec![];
+        for n in 0..30 {
+            nack(&mut out, 1, 2, &vec![(n, 0); 20]);
+        }
+        let (mut rest, mut compounds) = (out.as_slice(), vec![]);
+        while !rest.is_empty() {
+            let (compound, tail) = rest.split_at(fitting(rest, 500));
+            compounds.push(compound.len());
+            assert_eq!(crate::rtp::rtcp::packets(compound).count(), compound.len() / 92);
+            rest = tail;
+        }
+        assert_eq!(compounds, [460; 6]);
+        assert_eq!(fitting(&out, 10), 92, "one that is longer goes alone");
+        assert_eq!(fitting(&[], 10), 0);
+    }
 
     #[test]
     fn another_stack_reads_the_compound_we_write() {

@@ -12,4 +12,4 @@ mod section;
 pub(crate) use answer::{CNAME, Ours, write_answer};
 pub(crate) use codec::{Codec, Meaning, PayloadTypes};
 pub(crate) use offer::{Offer, check_offer, parse_offer};
-pub(crate) use section::Section;
+pub(crate) use section::{Direction, Section};

@@ -9,7 +9,7 @@ use super::{Now, Shard};
 use crate::{
     call::{
         PeerKey,
-        allocate::{Class, Demand},
+        allocate::{Class, Demand, ELASTIC_MOST},
         quality::Observed,
         slots::SlotKind,
     },
@@ -25,8 +25,6 @@ const AUDIO_BITRATE: u64 = 80_000;
 /// A limit is told again when it changed by this share, or after [`TELL_AGAIN`].
 const LIMIT_CHANGE_PERCENT: u64 = 3;
 const TELL_AGAIN: Duration = Duration::from_secs(1);
-/// What a picture of a publisher without layers is worth at most, bit/s: as much is looked for.
-const PICTURE_BITRATE: u64 = 2_500_000;
 /// No publisher is limited below this: less is no picture.
 const LEAST_LIMIT: u64 = 100_000;
 /// Choices of one source: each simulcast layer with each of its temporal layers.
@@ -83,7 +81,7 @@ impl Shard {
             next = allocation.next, full = allocation.full, "bandwidth shared out"
         );
         // A publisher without layers fills whatever it may, so only the network sets its limit.
-        let elastic = choices.iter().filter(|c| c.elastic).count() as u64 * PICTURE_BITRATE;
+        let elastic = choices.iter().filter(|c| c.elastic).count() as u64 * ELASTIC_MOST;
         let aim = allocation.next.max(allocation.used).max(audio + elastic);
         member.peer.congestion_mut().set_wanted(aim);
         member.wanted = allocation.full;
@@ -96,8 +94,9 @@ impl Shard {
                 limits.push((c.source, choice.bitrate));
             }
         }
-        member.takes = limits;
-        self.limit_publishers(key, now);
+        let call = member.call;
+        let before = std::mem::replace(&mut member.takes, limits.clone());
+        self.limit_publishers(call, before.into_iter().chain(limits), now);
         self.score(key, now);
     }
 
@@ -120,27 +119,33 @@ impl Shard {
                     rates: [0; MAX_CHOICES],
                     count: 0,
                 };
-                for layer in 0..MAX_LAYERS as u8 {
-                    for tid in 0..=MAX_TID {
+                let layers = if choices.elastic { 1 } else { MAX_LAYERS as u8 };
+                for layer in 0..layers {
+                    // A source that can be told how much to send is taken whole.
+                    for tid in if choices.elastic { MAX_TID } else { 0 }..=MAX_TID {
                         let rate = publication.bitrate(now.mono, layer, tid);
                         choices.add(Target { layer, tid }, rate);
                     }
                 }
-                // Before anything came, there is the only layer or the smallest.
                 if choices.count == 0 {
-                    choices.count = 1;
+                    // Nothing came in the last second: a publisher that has just begun, a still
+                    // screen. Its next packet is to be shown at once.
+                    choices.add(Target { layer: 0, tid: MAX_TID }, 1);
                 }
                 Some(choices)
             })
             .collect()
     }
 
-    /// Tells the publishers this subscriber watches how much all their subscribers can take.
-    fn limit_publishers(&mut self, key: PeerKey, now: Now) {
-        let Some(member) = self.peers.get(&key) else { return };
-        let call = member.call;
-        let mut watched: Vec<ParticipantId> =
-            member.takes.iter().map(|(track, _)| track.participant).collect();
+    /// Tells the publishers of these pictures how much all their subscribers can take now.
+    pub(super) fn limit_publishers(
+        &mut self,
+        call: CallId,
+        takes: impl Iterator<Item = (TrackId, u64)>,
+        now: Now,
+    ) {
+        let mut watched: Vec<ParticipantId> = takes.map(|(track, _)| track.participant).collect();
+        watched.sort_unstable();
         watched.dedup();
         for participant in watched {
             let publisher = self.calls.get(&call).and_then(|c| c.call.peer_of(participant));
@@ -158,7 +163,11 @@ impl Shard {
         now: Now,
     ) {
         let mut bits = AUDIO_BITRATE;
+        let shares = self.peers.get(&publisher).is_some_and(|member| member.screen);
         for kind in [MediaKind::Video, MediaKind::Screen] {
+            if kind == MediaKind::Screen && !shares {
+                continue;
+            }
             let track = TrackId { participant, kind };
             let takes = |m: &super::Member| {
                 m.takes.iter().find(|(of, _)| *of == track).map(|(_, bits)| *bits)
@@ -167,7 +176,7 @@ impl Shard {
             let members = self.calls.get(&call).into_iter().flat_map(|c| c.call.peers());
             let least = members.filter_map(|key| self.peers.get(&key)).filter_map(takes).min();
             // Nobody who could be overwhelmed watches, but the recorder does.
-            bits += least.unwrap_or(PICTURE_BITRATE);
+            bits += least.unwrap_or(ELASTIC_MOST);
         }
         let bits = bits.max(LEAST_LIMIT);
         let Some(member) = self.peers.get_mut(&publisher) else { return };
@@ -246,7 +255,6 @@ impl super::Member {
             jitter,
             available: self.peer.congestion().estimate().map(|e| e.bitrate.bps()),
             wanted: self.wanted,
-            frozen: 0.0,
             cpu_limited: self.cpu_limited,
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     call::{Call, Effects, PeerKey, allocate::Allocator, quality::Meter},
     handle::{Answer, Command, JoinError},
     peer::Peer,
-    sdp::{Offer, parse_offer},
+    sdp::Offer,
     tap::feed::Input,
 };
 
@@ -42,10 +42,13 @@ impl Shard {
                     }
                 }
                 Command::Attach { call, name, tap } => {
-                    self.call_entry(call).taps += 1;
+                    self.call_entry(call).taps.push(name);
                     self.feed.send(Input::Attach { call, name, tap }, now.mono);
                 }
                 Command::Detach { call, name } => {
+                    if let Some(state) = self.calls.get_mut(&call) {
+                        state.taps.retain(|tap| *tap != name);
+                    }
                     self.feed.send(Input::Detach { call, name }, now.mono);
                 }
                 Command::RequestKeyframe { call, track } => {
@@ -69,18 +72,17 @@ impl Shard {
         call: CallId,
         participant: ParticipantId,
         seat: Seat,
-        offer: &str,
+        offer: &Offer,
         now: Now,
     ) -> Result<Answer, JoinError> {
-        let offer = parse_offer(offer)?;
-        if let Some(answer) = self.restart(call, participant, &offer) {
+        if let Some(answer) = self.restart(call, participant, offer) {
             return answer.map(|sdp| Answer { sdp, restarted: true });
         }
         if !self.call_entry(call).call.has_room_for(participant) {
             return Err(JoinError::Unavailable);
         }
         let key = self.next_key;
-        let (peer, answer, media) = Peer::answer(&self.setup, key, &offer, now.mono)?;
+        let (peer, answer, media) = Peer::answer(&self.setup, key, offer, now.mono)?;
         self.next_key += 1;
         let joined = self
             .call_entry(call)
@@ -98,7 +100,7 @@ impl Shard {
             leg: joined.leg,
             leg_started: false,
             addresses: vec![],
-            tcp: None,
+            tcp: vec![],
             due: now.mono,
             dirty: false,
             taps: TapSelectors::default(),
@@ -143,7 +145,7 @@ impl Shard {
         let calls: &mut FastMap<CallId, CallState> = &mut self.calls;
         calls.entry(call).or_insert_with(|| {
             metrics::gauge!("vbranch_sfu_calls").increment(1);
-            CallState { call: Call::default(), taps: 0 }
+            CallState { call: Call::default(), taps: vec![] }
         })
     }
 

@@ -32,7 +32,7 @@ impl Shard {
                 PeerEvent::SenderReport { kind, source, info } => {
                     let track = TrackId { participant, kind };
                     let (ntp, rtp_time, at) = (NtpTime(info.ntp), info.rtp, now.mono);
-                    let tapped = self.calls.get(&call).is_some_and(|c| c.taps > 0);
+                    let tapped = self.calls.get(&call).is_some_and(|c| !c.taps.is_empty());
                     if tapped {
                         let report = Input::SenderReport { call, track, source, ntp, rtp_time, at };
                         self.feed.send(report, at);
@@ -72,9 +72,12 @@ impl Shard {
 
     fn connected(&mut self, key: PeerKey, now: Now) {
         let Some(member) = self.peers.get_mut(&key) else { return };
-        member.leg_started = true;
+        // Of who only watches there is nothing to record, and nothing that could be missing.
+        member.leg_started = member.peer.incoming().publications().next().is_some();
         let (call, participant, leg) = (member.call, member.participant, member.leg);
-        self.feed.send(Input::LegStarted { call, participant, leg, at: now.mono }, now.mono);
+        if member.leg_started {
+            self.feed.send(Input::LegStarted { call, participant, leg, at: now.mono }, now.mono);
+        }
         tracing::info!(%call, %participant, leg = leg.0, "media connected");
         self.tell(SfuEvent::Connected { call, participant });
         if let Some(state) = self.calls.get_mut(&call) {
@@ -104,7 +107,7 @@ impl Shard {
                 self.addresses.decrement(1);
             }
         }
-        if let Some(id) = member.tcp {
+        for id in member.tcp {
             self.tcp.close(id);
             self.by_tcp.remove(&id);
         }
@@ -121,6 +124,8 @@ impl Shard {
         let was_current = state.call.peer_of(participant) == Some(key);
         let effects = state.call.left(participant, key);
         self.apply(call, effects, now);
+        // Whom its poor network held back may send more again.
+        self.limit_publishers(call, member.takes.into_iter(), now);
         if was_current {
             self.tell(SfuEvent::Disconnected { call, participant });
         }

@@ -31,7 +31,7 @@ use vbranch_domain::{CallId, Clock, Leg, Mono, ParticipantId, SystemClock, Track
 use crate::{
     call::{Call, MemberIndex, PeerKey, allocate::Allocator, quality::Meter},
     handle::{Command, EventSink, SfuEvent},
-    io::{Batch, MAX_PACKET, TcpEvent, TcpPort, UdpPort},
+    io::{Batch, Listening, MAX_PACKET, TcpEvent, TcpPort, UdpPort},
     peer::{Peer, PeerSetup},
     rtp::{is_rtcp, ssrc_of},
     stream::report::ntp_from_unix,
@@ -60,6 +60,10 @@ const IDLE: Duration = Duration::from_secs(1);
 const BATCHES: usize = 16;
 /// Addresses remembered per peer; the oldest makes room. A roaming phone uses a few at a time.
 const MAX_ADDRESSES: usize = 16;
+
+/// TCP connections of one peer: a client makes one for each pair of its and our addresses, and
+/// says later which it will use.
+const MAX_TCP: usize = 4;
 
 /// A map for the packet path: its keys are ours or proved by a client, so a quick hash does.
 type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -97,8 +101,8 @@ pub(crate) struct Shard {
 
 struct CallState {
     call: Call,
-    /// How many taps listen: nothing is copied for none.
-    taps: usize,
+    /// The taps that listen, by name: nothing is copied for none.
+    taps: Vec<&'static str>,
 }
 
 /// A peer with its place in a call.
@@ -110,7 +114,8 @@ struct Member {
     leg: Leg,
     leg_started: bool,
     addresses: Vec<SocketAddr>,
-    tcp: Option<TcpId>,
+    /// Its TCP connections; the oldest makes room.
+    tcp: Vec<TcpId>,
     /// When its timers are looked at next.
     due: Mono,
     /// It is in the shard's list of peers to flush.
@@ -138,18 +143,18 @@ struct Now {
 
 impl Shard {
     pub(crate) fn new(
-        mut udp: UdpPort,
+        listening: Listening,
         setup: PeerSetup,
         clock: SystemClock,
         events: EventSink,
         inbox: Receiver<Command>,
         feed: TapFeed,
     ) -> io::Result<Self> {
-        let poll = Poll::new()?;
+        let (poll, mut udp) = (Poll::new()?, listening.udp);
         poll.registry().register(udp.source(), SOCKET, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let registry = poll.registry().try_clone()?;
-        let tcp = TcpPort::bind(udp.local_addr(), registry, LISTENER, FIRST_TCP)?;
+        let tcp = TcpPort::new(listening.tcp, registry, LISTENER, FIRST_TCP)?;
         Ok(Self {
             poll,
             waker,
@@ -278,8 +283,9 @@ impl Shard {
             for (remote, mut packet) in packets {
                 self.handle_datagram(now, Path::Tcp { remote, id: *id }, &mut packet);
             }
-            if closed {
-                self.by_tcp.remove(id);
+            let owner = if closed { self.by_tcp.remove(id) } else { None };
+            if let Some(member) = owner.and_then(|key| self.peers.get_mut(&key)) {
+                member.tcp.retain(|known| known != id);
             }
             more
         });
@@ -372,7 +378,11 @@ impl Shard {
     fn answer(&mut self, path: Path, bytes: &[u8]) {
         let sent = match path {
             Path::Udp { remote, local } => self.udp.send(remote, local, bytes, bytes.len()).is_ok(),
-            Path::Tcp { id, .. } => self.tcp.send(id, bytes),
+            Path::Tcp { id, .. } => {
+                let sent = self.tcp.send(id, bytes);
+                self.tcp.flush(id);
+                sent
+            }
         };
         if !sent {
             self.send_drops.increment(1);
@@ -402,10 +412,16 @@ impl Shard {
             }
             Path::Tcp { id, .. } => {
                 self.tcp.prove(id);
-                if let Some(former) = member.tcp.replace(id).filter(|former| *former != id) {
-                    self.tcp.close(former);
-                    self.by_tcp.remove(&former);
+                member.tcp.retain(|known| *known != id);
+                if member.tcp.len() >= MAX_TCP {
+                    let path = member.peer.path();
+                    let in_use = |id: &TcpId| matches!(path, Some(Path::Tcp { id: used, .. }) if used == *id);
+                    let oldest = member.tcp.iter().position(|id| !in_use(id)).unwrap_or(0);
+                    let oldest = member.tcp.remove(oldest);
+                    self.tcp.close(oldest);
+                    self.by_tcp.remove(&oldest);
                 }
+                member.tcp.push(id);
                 self.by_tcp.insert(id, key);
             }
         }
@@ -445,7 +461,6 @@ impl Shard {
         }
         self.next_tick = now.mono + TICK;
         self.feed.flush(now.mono);
-        self.tcp.expire(now.mono);
         let ntp = ntp_from_unix(self.clock.wall());
         let due: Vec<PeerKey> =
             self.peers.iter().filter(|(_, m)| m.due <= now.mono).map(|(key, _)| *key).collect();
@@ -454,6 +469,7 @@ impl Shard {
         }
         if now.mono >= self.next_call_tick {
             self.next_call_tick = now.mono + CALL_TICK;
+            self.tcp.expire(now.mono);
             self.tick_calls(now);
         }
     }

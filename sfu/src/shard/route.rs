@@ -37,11 +37,13 @@ impl Shard {
             // The upper bit says that it is voice (RFC 6464 section 3).
             state.call.audio_level(index, level & 0x7f);
         }
-        let mut wanted = None;
+        let mut wanted = 0;
         for route in state.call.routes(index, media.kind) {
             let Some(subscriber) = self.peers.get_mut(&route.peer) else { continue };
             let slot = usize::from(route.slot);
-            wanted = subscriber.peer.send(now.mono, slot, &media, clock).or(wanted);
+            if let Some(layer) = subscriber.peer.send(now.mono, slot, &media, clock) {
+                wanted |= 1u8 << (layer & 7);
+            }
             if subscriber.peer.congestion().is_waiting() {
                 subscriber.due = subscriber.due.min(now.mono);
             }
@@ -56,12 +58,20 @@ impl Shard {
                 self.send_drops.increment(flushed.dropped);
             }
         }
-        let taps = state.taps > 0;
-        if let Some(layer) = wanted {
-            self.want_keyframe(key, media.kind, layer, now);
+        let taps = !state.taps.is_empty();
+        if wanted != 0 {
+            self.need_keyframes(key, media.kind, wanted, now);
         }
         if taps {
             self.tap(now, key, &media);
+        }
+    }
+
+    /// Somebody waits for key frames of these layers of a publisher, and says so with every packet.
+    pub(super) fn need_keyframes(&mut self, key: PeerKey, kind: MediaKind, layers: u8, now: Now) {
+        if let Some(member) = self.peers.get_mut(&key) {
+            member.peer.incoming_mut().need_keyframes(kind, layers);
+            member.due = member.due.min(now.mono);
         }
     }
 
@@ -142,16 +152,12 @@ impl Shard {
             return;
         }
         let call = member.call;
-        let tracks: Vec<TrackId> = member
-            .peer
-            .slots()
-            .iter()
-            .enumerate()
-            .filter(|(n, _)| broken >> (n & 31) & 1 == 1)
-            .filter_map(|(_, slot)| slot.showing())
-            .collect();
-        for track in tracks {
-            self.want_keyframes(call, track, None, now);
+        let broken = |n: usize| broken >> (n & 31) & 1 == 1;
+        let slots = member.peer.slots().iter().enumerate().filter(|(n, _)| broken(*n));
+        let wanted: Vec<(TrackId, u8)> =
+            slots.filter_map(|(_, slot)| Some((slot.showing()?, slot.layer()))).collect();
+        for (track, layer) in wanted {
+            self.want_keyframes(call, track, Some(layer), now);
         }
     }
 }

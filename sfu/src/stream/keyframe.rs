@@ -33,6 +33,12 @@ impl KeyframeThrottle {
         self.wanted = true;
     }
 
+    /// As [`Self::request`], for who says so with every packet: nothing new while one is awaited,
+    /// which is asked for again in its own time.
+    pub(crate) fn need(&mut self) {
+        self.wanted |= !self.awaited;
+    }
+
     /// The first packet of a key frame came; it serves everybody who asked before.
     pub(crate) fn on_keyframe(&mut self) {
         self.wanted = false;

@@ -21,9 +21,10 @@ const MAX_AGE: Duration = Duration::from_millis(1500);
 /// One packet is sent again at most once in this time, even where the round trip is shorter.
 const MIN_RESEND: Duration = Duration::from_millis(10);
 
-/// Of the stream's own octets, one in so many may be spent on retransmissions: half. More lets a
-/// flood of NACKs double the stream's cost; less cannot repair 30 % loss (which takes 43 %).
-const RESEND_SHARE: u32 = 2;
+/// Of the stream's own octets, so many hundredths may be spent on retransmissions, copies of them
+/// included. More lets a flood of NACKs cost more than the stream itself; less cannot repair 30 %
+/// loss, which takes 43 %, and twice that where each is sent twice.
+const RESEND_PERCENT: u32 = 90;
 
 /// Octets of retransmission that may be saved up: a key frame and what follows it. Larger lets a
 /// flood burst; smaller cannot repair a burst of losses.
@@ -129,7 +130,7 @@ impl SendStream {
         let payload_len = payload_len as u32;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len);
-        let earned = payload_len / RESEND_SHARE;
+        let earned = payload_len * RESEND_PERCENT / 100;
         self.resend_budget = self.resend_budget.saturating_add(earned).min(RESEND_BURST);
         if self.highest.is_none_or(|highest| out.ext_seq > highest) {
             self.highest = Some(out.ext_seq);
@@ -143,9 +144,15 @@ impl SendStream {
     }
 
     /// Whether a packet the subscriber misses is sent again, and which it is. Refused where it
-    /// was sent again within a round trip, and where retransmissions would cost more than half
-    /// of what the stream itself does.
-    pub(crate) fn resolve(&mut self, now: Mono, seq: u16, rtt: Duration) -> Option<Resend> {
+    /// was sent again within a round trip, and where `copies` of it would cost more than there is
+    /// budget for.
+    pub(crate) fn resolve(
+        &mut self,
+        now: Mono,
+        seq: u16,
+        rtt: Duration,
+        copies: u32,
+    ) -> Option<Resend> {
         let highest = self.highest?;
         let ext_seq = nearest(highest, seq).filter(|&ext_seq| ext_seq <= highest)?;
         let entry = self.sent.get_mut(now, ext_seq)?;
@@ -153,7 +160,7 @@ impl SendStream {
         if entry.resent.is_some_and(|at| now.since(at) < wait) {
             return None;
         }
-        self.resend_budget = self.resend_budget.checked_sub(entry.payload_len)?;
+        self.resend_budget = self.resend_budget.checked_sub(entry.payload_len * copies)?;
         entry.resent = Some(now);
         Some(Resend {
             out: Rewritten { ext_seq, timestamp: entry.timestamp },

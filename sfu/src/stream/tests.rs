@@ -177,7 +177,7 @@ impl Hop {
     }
 
     fn send_again(&mut self, now: Mono, weather: &Weather, seq: u16) {
-        let Some(again) = self.send.resolve(now, seq, weather.rtt()) else { return };
+        let Some(again) = self.send.resolve(now, seq, weather.rtt(), 1) else { return };
         let Some(packet) = self.history.get(now, again.source_ext_seq) else { return };
         assert_eq!(again.extra, u64::from(packet.payload[0]));
         self.rtx.take();

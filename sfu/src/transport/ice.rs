@@ -18,7 +18,6 @@ use rtc::{
         xoraddr::XorMappedAddress,
     },
 };
-use vbranch_domain::Mono;
 
 use super::Path;
 
@@ -206,31 +205,11 @@ fn sign(
     Some(response.raw)
 }
 
-/// How long a client may be silent: see [`Liveness`].
-pub(crate) const SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
-
 /// Consent freshness (RFC 7675), from the side that only answers: a client whose authenticated
-/// checks or media stopped coming has withdrawn its consent to be sent to. The RFC allows 30 s;
-/// [`SILENCE`] is shorter so that the other party is not left with a frozen picture, and long
+/// checks or media stopped coming *from where it is sent to* has withdrawn its consent. The RFC
+/// allows 30 s; this is shorter so that the other party is not left with a frozen picture, and long
 /// enough for a lift ride.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Liveness {
-    heard: Mono,
-}
-
-impl Liveness {
-    pub(crate) fn new(now: Mono) -> Self {
-        Self { heard: now }
-    }
-
-    pub(crate) fn heard(&mut self, now: Mono) {
-        self.heard = now;
-    }
-
-    pub(crate) fn is_lost(&self, now: Mono) -> bool {
-        now.since(self.heard) >= SILENCE
-    }
-}
+pub(crate) const SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use super::{
     TICK_US, TICKS_PER_REFERENCE,
     wire::{FORMAT, HEADER, PACKET_TYPE},
 };
+use crate::stream::seq::nearest;
 
 /// Feedback is sent at least this often while packets arrive. Longer and the sender's estimator
 /// reacts late; shorter and feedback itself weighs on a thin link.
@@ -66,7 +67,7 @@ impl ArrivalLog {
                 Range { floor: first, next: first, end: first }
             }
         };
-        let number = extend(range.end, seq);
+        let Some(number) = nearest(range.end, seq) else { return };
         if number >= range.end {
             range = self.advance(range, number);
         } else if number < range.floor {
@@ -356,12 +357,6 @@ fn finish(out: &mut Vec<u8>, start: usize) {
         }
         [*l1, *l0] = words.to_be_bytes();
     }
-}
-
-/// The number nearest to `end` whose low bits are `seq`.
-pub(super) fn extend(end: u64, seq: u16) -> u64 {
-    let distance = seq.wrapping_sub(end as u16).cast_signed();
-    end.saturating_add_signed(i64::from(distance))
 }
 
 /// The tick of a time; wraps after twelve days, as the 24 bits of the reference time do.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use vbranch_domain::Mono;
 
-use super::{recv::extend, wire::Feedback};
+use super::wire::Feedback;
+use crate::stream::seq::nearest;
 
 /// Most packets remembered; 24 bytes each, grown on demand from [`CAPACITY_MIN`]. The oldest is
 /// forgotten, feedback for it then ignored: a feedback delay of half a second is covered up to
@@ -52,13 +53,14 @@ pub(crate) struct Received {
 }
 
 /// One thing learnt from a feedback message. `total`: bytes sent up to and including the packet,
-/// modulo 2³²; `unreported`: bytes sent before it of which no message has spoken (one was lost).
+/// modulo 2³²; `unreported`: bytes sent before it of which no message has spoken: one was lost, or
+/// they carried no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Report {
     /// It arrived.
     Received { packet: Received, total: u32, unreported: u32 },
     /// It had not arrived when the message was written; it may yet.
-    Lost { sent_at: Mono, total: u32, unreported: u32 },
+    Lost { sent_at: Mono, total: u32 },
 }
 
 /// What a message amounts to.
@@ -109,6 +111,11 @@ impl SentLog {
         number as u16
     }
 
+    /// Counts bytes that carry no number: no message will speak of them.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.total = self.total.wrapping_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
     /// Matches a message with what was sent. `visit` hears of every packet whose fate is news, in
     /// order of sending. Numbers never sent, or forgotten, are passed over.
     pub(crate) fn apply(
@@ -119,20 +126,19 @@ impl SentLog {
         let base_us = self.reference_us(feedback.reference);
         let mut summary = Summary::default();
         let next = self.next;
+        // What a lost packet's report said of the time before it is told with the next arrival.
+        let mut unreported = 0u32;
         for status in feedback.statuses() {
             let Some(number) = last_before(next, status.seq) else { continue };
             let index = self.index(number);
             let Some(sent) = self.ring.get_mut(index).filter(|s| s.number == number as u32) else {
                 continue;
             };
-            let unreported = if number >= self.reported.0 {
+            if number >= self.reported.0 {
                 let before = sent.total.wrapping_sub(u32::from(sent.size));
-                let unreported = before.wrapping_sub(self.reported.1);
+                unreported = unreported.wrapping_add(before.wrapping_sub(self.reported.1));
                 self.reported = (number + 1, sent.total);
-                unreported
-            } else {
-                0
-            };
+            }
             let was = sent.fate;
             match (status.arrival_us, was) {
                 (Some(arrival), Fate::Unknown | Fate::Lost) => {
@@ -146,11 +152,12 @@ impl SentLog {
                         cluster: sent.cluster,
                         was_lost: was == Fate::Lost,
                     };
+                    let unreported = std::mem::take(&mut unreported);
                     visit(Report::Received { packet, total: sent.total, unreported });
                 }
                 (None, Fate::Unknown) => {
                     sent.fate = Fate::Lost;
-                    visit(Report::Lost { sent_at: sent.at, total: sent.total, unreported });
+                    visit(Report::Lost { sent_at: sent.at, total: sent.total });
                 }
                 _ => {}
             }
@@ -210,6 +217,6 @@ impl SentLog {
 
 /// The newest number before `next` whose low bits are `seq`, if there was one.
 fn last_before(next: u64, seq: u16) -> Option<u64> {
-    let number = extend(next, seq);
+    let number = nearest(next, seq)?;
     if number < next { Some(number) } else { number.checked_sub(0x1_0000) }
 }

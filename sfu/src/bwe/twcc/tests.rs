@@ -194,11 +194,33 @@ fn a_lost_report_shows_as_unreported_bytes() {
             sent.apply(&parse(&message).unwrap(), |report| reports.push(report));
         }
     }
-    let unreported = |report: &Report| match report {
-        Report::Received { unreported, .. } | Report::Lost { unreported, .. } => *unreported,
+    assert_eq!(unreported(&reports), [0, 0, 0, 0, 0, 500, 0, 0, 0, 0]);
+}
+
+/// What each arrival says was sent before it and never spoken of.
+fn unreported(reports: &[Report]) -> Vec<u32> {
+    let of = |report: &Report| match report {
+        Report::Received { unreported, .. } => Some(*unreported),
+        Report::Lost { .. } => None,
     };
-    let all: Vec<u32> = reports.iter().map(unreported).collect();
-    assert_eq!(all, [0, 0, 0, 0, 0, 500, 0, 0, 0, 0]);
+    reports.iter().filter_map(of).collect()
+}
+
+#[test]
+fn what_a_loss_hides_is_told_with_the_next_arrival() {
+    let (mut sent, mut log) = (SentLog::default(), ArrivalLog::default());
+    let now = Mono::from_millis(1000);
+    let mut reports = Vec::new();
+    log.record(now, sent.push(now, 100, 0));
+    let message = messages(&mut log, now + 1000 * MS).remove(0);
+    sent.apply(&parse(&message).unwrap(), |report| reports.push(report));
+    // Sound without a number, then a loss, then an arrival.
+    sent.skip(70);
+    sent.push(now, 100, 0);
+    log.record(now, sent.push(now, 100, 0));
+    let message = messages(&mut log, now + 2000 * MS).remove(0);
+    sent.apply(&parse(&message).unwrap(), |report| reports.push(report));
+    assert_eq!(unreported(&reports), [0, 70]);
 }
 
 #[test]
