@@ -102,6 +102,8 @@ impl Bottleneck {
 pub(super) enum Source {
     /// Video at whatever the estimate says, up to this.
     Adaptive(Bitrate),
+    /// Video at whatever the estimate says, and none below this.
+    Pausing(Bitrate),
     /// Simulcast: the highest of these layers that fits, wanting the last.
     Layers([Bitrate; 3]),
 }
@@ -114,7 +116,8 @@ pub(super) struct Flow {
     rng: Rng,
     log: ArrivalLog,
     queue: PacedQueue<usize>,
-    arrivals: BinaryHeap<Reverse<(Mono, u16, usize)>>,
+    /// When, under which number, how much. Sound has no number.
+    arrivals: BinaryHeap<Reverse<(Mono, Option<u16>, usize)>>,
     reports: BinaryHeap<Reverse<(Mono, Vec<u8>)>>,
     next_frame: Mono,
     next_audio: Mono,
@@ -161,6 +164,10 @@ impl Flow {
             Source::Adaptive(most) => {
                 Bitrate::from_bps(available.min(most).bps().saturating_sub(AUDIO_BPS))
             }
+            Source::Pausing(least) => {
+                let video = available.bps().saturating_sub(AUDIO_BPS);
+                Bitrate::from_bps(if video < least.bps() { 0 } else { video })
+            }
             Source::Layers(layers) => layers
                 .into_iter()
                 .filter(|layer| layer.plus(Bitrate::from_bps(AUDIO_BPS)) <= available)
@@ -172,7 +179,9 @@ impl Flow {
     /// One millisecond.
     fn tick(&mut self, now: Mono, link: &mut Bottleneck) {
         while let Some(Reverse((_, seq, size))) = pop_due(&mut self.arrivals, now) {
-            self.log.record(now, seq);
+            if let Some(seq) = seq {
+                self.log.record(now, seq);
+            }
             self.arrived += size as u64;
         }
         let mut report = Vec::new();
@@ -201,7 +210,7 @@ impl Flow {
     fn produce(&mut self, now: Mono, link: &mut Bottleneck) {
         if now >= self.next_audio {
             self.next_audio += AUDIO;
-            self.send(now, link, 100, false);
+            self.speak(now, link);
         }
         if now < self.next_frame {
             return;
@@ -221,7 +230,15 @@ impl Flow {
     fn send(&mut self, now: Mono, link: &mut Bottleneck, size: usize, padding: bool) {
         let seq = self.bwe.on_sent(now, size, padding);
         if let Some(at) = link.carry(now, size, &mut self.rng) {
-            self.arrivals.push(Reverse((at, seq, if padding { 0 } else { size })));
+            self.arrivals.push(Reverse((at, Some(seq), if padding { 0 } else { size })));
+        }
+    }
+
+    fn speak(&mut self, now: Mono, link: &mut Bottleneck) {
+        const SIZE: usize = 100;
+        self.bwe.on_unnumbered(now, SIZE);
+        if let Some(at) = link.carry(now, SIZE, &mut self.rng) {
+            self.arrivals.push(Reverse((at, None, SIZE)));
         }
     }
 }
@@ -234,7 +251,7 @@ trait Due {
     fn at(&self) -> Mono;
 }
 
-impl Due for (Mono, u16, usize) {
+impl Due for (Mono, Option<u16>, usize) {
     fn at(&self) -> Mono {
         self.0
     }

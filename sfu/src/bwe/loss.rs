@@ -143,11 +143,12 @@ impl LossController {
         self.path = if self.recent > LOW { self.path_loss() } else { 0.0 };
     }
 
-    /// One step, once per report. `other` is the rate everything else allows.
-    pub(super) fn update(&mut self, now: Mono, other: Bitrate, rtt: Duration) {
+    /// One step, once per report. `other` is the rate everything else allows, `path` the share of
+    /// loss that is not held against the rate.
+    pub(super) fn update(&mut self, now: Mono, other: Bitrate, rtt: Duration, path: f64) {
         let elapsed = self.updated_at.map_or(Duration::ZERO, |at| now.since(at));
         self.updated_at = Some(now);
-        let excess = ((self.recent - self.path) / (1.0 - self.path)).clamp(0.0, 1.0);
+        let excess = ((self.recent - path) / (1.0 - path)).clamp(0.0, 1.0);
         if excess > HIGH {
             let pause = DECREASE_PAUSE + rtt;
             if self.count > 0 && self.decreased_at.is_none_or(|at| now.since(at) >= pause) {
@@ -157,7 +158,7 @@ impl LossController {
             }
         } else if excess < LOW {
             // A path found to be lossy was wronged by the decreases that showed it.
-            let per_second: f64 = if self.path > 0.0 { 1.25 } else { 1.08 };
+            let per_second: f64 = if path > 0.0 { 1.25 } else { 1.08 };
             let factor = per_second.powf(elapsed.as_secs_f64().min(1.0));
             let step = |limit: Bitrate| limit.scaled(factor).plus(Bitrate::from_bps(100));
             self.limit = self.limit.map(step).filter(|limit| *limit < other.scaled(SLACK));

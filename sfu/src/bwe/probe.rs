@@ -115,6 +115,11 @@ impl Prober {
         self.last_at.map_or(Duration::MAX, |at| now.since(at))
     }
 
+    /// When the last burst was requested; the beginning of time before the first.
+    pub(super) fn last_at(&self) -> Mono {
+        self.last_at.unwrap_or(Mono::ZERO)
+    }
+
     /// Is it time to look for more?
     pub(super) fn is_rested(&self, now: Mono) -> bool {
         let pause = if self.fruitless > 2 { PAUSE_LONG } else { PAUSE };

@@ -29,6 +29,11 @@ const REGAIN_PAUSE: Duration = Duration::from_millis(400);
 const REGAINED: f64 = 0.7;
 /// No burst goes further above what is wanted than this: room for the allocator's hysteresis.
 const WANTED_ROOM: f64 = 1.25;
+/// When nothing that is reported on was sent for so long, what was last seen of the path is over.
+const IDLE: Duration = Duration::from_millis(500);
+/// An idle path is looked at this often, where more of it would be of use: a paused picture cannot
+/// show that there is room for it again.
+const IDLE_PROBE: Duration = Duration::from_secs(1);
 /// Media below this share of the estimate does not test it.
 const LIMITED: f64 = 0.85;
 
@@ -99,6 +104,8 @@ pub(crate) struct SendBwe {
     wanted: Option<Bitrate>,
     /// Delays of packets sent before belong to another path, or to an outage.
     path_since: Mono,
+    /// When a packet with a number was last sent.
+    numbered_at: Option<Mono>,
     /// The rate before an outage, and until when bursts look for it again.
     regain: Option<(Bitrate, Mono)>,
     bitrate: Bitrate,
@@ -123,6 +130,7 @@ impl SendBwe {
             media: MediaRate::default(),
             wanted: None,
             path_since: Mono::ZERO,
+            numbered_at: None,
             regain: None,
             bitrate: start,
         }
@@ -161,6 +169,7 @@ impl SendBwe {
     /// always or never). `is_padding`: sent for [`poll_probe`](Self::poll_probe) alone. Gives the
     /// transport-wide number the packet must carry.
     pub(crate) fn on_sent(&mut self, now: Mono, size: usize, is_padding: bool) -> u16 {
+        self.numbered_at = Some(now);
         if self.prober.first_is_due(now) && self.is_calm() {
             self.probe(now, self.bitrate.scaled(FIRST_PROBE));
         }
@@ -249,7 +258,8 @@ impl SendBwe {
     /// When [`on_timeout`](Self::on_timeout) or [`poll_probe`](Self::poll_probe) is next of use.
     pub(crate) fn poll_timeout(&self) -> Option<Mono> {
         let outage = self.outage.next_at(self.rtt.get());
-        [outage, self.prober.next_at()].into_iter().flatten().min()
+        let idle = self.idle_look_at();
+        [outage, self.prober.next_at(), idle].into_iter().flatten().min()
     }
 
     /// Time passed.
@@ -260,7 +270,20 @@ impl SendBwe {
         }
         if self.outage.is_silent() {
             self.prober.cancel();
+        } else if self.idle_look_at().is_some_and(|at| at <= now) {
+            self.on_path_changed(now);
+            self.probe(now, self.bitrate.scaled(PROBE));
         }
+    }
+
+    /// When a path that carries no numbered packet is to be looked at, where more of it would be of
+    /// use: without packets there are no reports, and without reports the estimate stands still.
+    fn idle_look_at(&self) -> Option<Mono> {
+        let useful = self.wanted.unwrap_or(self.config.max).min(self.config.max);
+        if self.outage.is_silent() || useful <= self.bitrate {
+            return None;
+        }
+        self.numbered_at.map(|at| (at + IDLE).max(self.prober.last_at() + IDLE_PROBE))
     }
 
     /// Padding that a probing burst needs now: retransmissions of old packets, or padding. Each
@@ -284,7 +307,9 @@ impl SendBwe {
         self.standing.report_done();
         let usage = self.delay.usage();
         // What a lossy path swallows did pass, or never reached, its narrowest part.
-        let path = self.loss.path();
+        // What is lost while a queue stands is lost to the queue.
+        let is_queued = self.standing.share() < 1.0;
+        let path = if is_queued { 0.0 } else { self.loss.path() };
         let acked = self.acked.get().map(|acked| acked.scaled(1.0 / (1.0 - path)));
         let rtt = self.rtt.get();
         // A queue made by a burst goes with it. Were the rate cut to a share of what little media
@@ -305,7 +330,7 @@ impl SendBwe {
                 self.probe(now, follow);
             }
         }
-        self.loss.update(now, self.aimd.current(), rtt);
+        self.loss.update(now, self.aimd.current(), rtt, path);
         self.settle(now);
         self.probe_for_more(now);
     }

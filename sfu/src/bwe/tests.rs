@@ -243,6 +243,26 @@ fn bursts_find_room_for_a_higher_layer() {
 }
 
 #[test]
+fn a_picture_that_was_paused_comes_back() {
+    let least = Bitrate::from_kbps(90);
+    for seed in SEEDS {
+        let mut world = World::new(Path::of(2000), &[Source::Pausing(least)], seed);
+        world.run(15);
+        world.link.path.capacity = Bitrate::from_kbps(70);
+        let mut is_paused = || {
+            world.run(1);
+            world.flows[0].media_rate() == Bitrate::ZERO
+        };
+        assert!((0..30).any(|_| is_paused()), "nothing but sound fits");
+        // From now on nothing carries a number, and so nothing is reported.
+        world.link.path.capacity = Bitrate::from_kbps(300);
+        world.run(10);
+        let seconds = world.run(10);
+        assert!(mean_arrived(&seconds) > 180_000.0, "seed {seed}: {seconds:?}");
+    }
+}
+
+#[test]
 fn audio_alone_is_neither_padded_nor_starved() {
     let mut world = World::new(Path::of(100), &[Source::Layers([Bitrate::ZERO; 3])], 1);
     world.run(30);

@@ -132,7 +132,7 @@ mod tests {
     fn packets_are_cut_between_and_never_within() {
         let mut out = vec![];
         for n in 0..30 {
-            nack(&mut out, 1, 2, &vec![(n, 0); 20]);
+            nack(&mut out, 1, 2, &[(n, 0); 20]);
         }
         let (mut rest, mut compounds) = (out.as_slice(), vec![]);
         while !rest.is_empty() {
