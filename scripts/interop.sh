@@ -16,7 +16,7 @@ export CARGO_TERM_PROGRESS_WHEN=never
 main() {
   install_browsers_and_gstreamer
   install_aiortc
-  install_node_modules
+  npm_ci warn "$HARNESS"
   say "building the media plane, the server and the bot"
   cargo build --quiet --locked -p vbranch-load --example interop
   cargo build --quiet --locked -p vbranch --bin vbranch
@@ -44,25 +44,10 @@ LIST
 
 # Unlike setup.sh this does not stop where it cannot install: the other clients are worth trying.
 install_browsers_and_gstreamer() {
-  local package check missing=()
-  while read -r package check; do
-    eval "$check" >/dev/null 2>&1 </dev/null || missing+=("$package")
-  done < <(wanted_packages)
-  [[ ${#missing[@]} -eq 0 ]] && return
-  local sudo=() log
-  have apt-get || { warn "not installed: ${missing[*]}"; return; }
-  if [[ $EUID -ne 0 ]]; then
-    have sudo && sudo -n true 2>/dev/null || { warn "not installed, for want of rights: ${missing[*]}"; return; }
-    sudo=(sudo -n)
-  fi
-  say "installing Debian packages, about 1 minute: ${missing[*]}"
-  local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
-  log="$(mktemp)"
-  if ! { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
-    tail -n 5 "$log" >&2
-    warn "could not be installed: ${missing[*]}"
-  fi
-  rm -f "$log"
+  local missing
+  missing="$(wanted_packages | missing_of)"
+  # Names of packages have no spaces.
+  [[ -z "$missing" ]] || apt_install warn $missing
 }
 
 install_aiortc() {
@@ -77,19 +62,6 @@ install_aiortc() {
   else
     rm -rf "$INTEROP_VENV"
     warn "aiortc could not be installed"
-  fi
-}
-
-install_node_modules() {
-  local digest stamp="$HARNESS/node_modules/.vbranch-lock"
-  digest="$(sha256sum "$HARNESS/package-lock.json" | cut -d' ' -f1) node $(node --version)"
-  stamped "$stamp" "$digest" && return
-  say "installing Node modules of $HARNESS, about half a minute"
-  if npm ci --prefix "$HARNESS" --no-audit --no-fund --loglevel=error </dev/null; then
-    printf '%s' "$digest" >"$stamp"
-  else
-    rm -rf "$HARNESS/node_modules"
-    die "the Node modules of $HARNESS could not be installed"
   fi
 }
 

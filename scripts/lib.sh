@@ -29,3 +29,56 @@ digest_of() {
 
 # stamped FILE DIGEST: does the stamp file hold this digest?
 stamped() { [[ -f "$1" && "$(cat "$1")" == "$2" ]]; }
+
+# missing_of: of the lines "PACKAGE COMMAND" on standard input, the packages whose command fails.
+missing_of() {
+  local package check
+  while read -r package check; do
+    eval "$check" >/dev/null 2>&1 </dev/null || printf '%s\n' "$package"
+  done
+}
+
+# apt_install COMPLAIN PACKAGE...: installs Debian packages. What keeps it from that it tells
+# COMPLAIN: `die`, or `warn` where one can do without.
+apt_install() {
+  local complain="$1" sudo=() log
+  shift
+  local by_hand="apt-get install -y $*"
+  have apt-get || {
+    "$complain" "missing: $* (Debian's names). Install them with your system's package manager and try again."
+    return
+  }
+  if [[ $EUID -ne 0 ]]; then
+    have sudo && sudo -n true 2>/dev/null || {
+      "$complain" "missing system packages. Install them and try again:  sudo $by_hand"
+      return
+    }
+    sudo=(sudo -n)
+  fi
+  say "installing Debian packages, about 2 minutes: $*"
+  # As an array: `sudo` resets the environment, so the variable is set behind it.
+  local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
+  log="$(mktemp)"
+  if { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+    rm -f "$log"
+  else
+    tail -n 20 "$log" >&2
+    "$complain" "the packages could not be installed (log: $log). By hand:  $by_hand"
+  fi
+}
+
+# npm_ci COMPLAIN FOLDER: installs its Node modules when its lock file changed; COMPLAIN as above.
+# Half an installation is none.
+npm_ci() {
+  local complain="$1" folder="$2" digest
+  local stamp="$folder/node_modules/.vbranch-lock"
+  digest="$(sha256sum "$folder/package-lock.json" | cut -d' ' -f1) node $(node --version)"
+  stamped "$stamp" "$digest" && return
+  say "installing Node modules of $folder, about half a minute"
+  if npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error </dev/null; then
+    printf '%s' "$digest" >"$stamp"
+  else
+    rm -rf "$folder/node_modules"
+    "$complain" "the Node modules of $folder could not be installed"
+  fi
+}

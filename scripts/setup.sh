@@ -10,9 +10,9 @@ PURPOSE="${1:-run}"
 main() {
   install_system_packages
   check_toolchains
-  npm_ci web-client
+  npm_ci die web-client
   if [[ "$PURPOSE" == test ]]; then
-    npm_ci web-client/e2e
+    npm_ci die web-client/e2e
     install_cargo_deny
   fi
 }
@@ -37,29 +37,10 @@ LIST
 }
 
 install_system_packages() {
-  local package check missing=()
-  while read -r package check; do
-    eval "$check" >/dev/null 2>&1 </dev/null || missing+=("$package")
-  done < <(wanted_packages)
-  [[ ${#missing[@]} -eq 0 ]] && return
-
-  local sudo=()
-  local by_hand="apt-get install -y ${missing[*]}"
-  have apt-get || die "missing: ${missing[*]} (Debian's names). Install them with your system's package manager and try again."
-  if [[ $EUID -ne 0 ]]; then
-    have sudo && sudo -n true 2>/dev/null || die "missing system packages. Install them and try again:  sudo $by_hand"
-    sudo=(sudo -n)
-  fi
-  say "installing Debian packages, about 2 minutes: ${missing[*]}"
-  # As an array: `sudo` resets the environment, so the variable is set behind it.
-  local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
-  local log
-  log="$(mktemp)"
-  if ! { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
-    tail -n 20 "$log" >&2
-    die "the packages could not be installed (log: $log). By hand:  $by_hand"
-  fi
-  rm -f "$log"
+  local missing
+  missing="$(wanted_packages | missing_of)"
+  # Names of packages have no spaces.
+  [[ -z "$missing" ]] || apt_install die $missing
 }
 
 check_toolchains() {
@@ -73,18 +54,6 @@ check_toolchains() {
   [[ "$PURPOSE" == test ]] || return 0
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
     die "rustfmt or clippy is missing:  rustup component add rustfmt clippy"
-}
-
-# npm_ci FOLDER: installs its Node modules when its lock file changed.
-npm_ci() {
-  local folder="$1" digest
-  local stamp="$folder/node_modules/.vbranch-lock"
-  digest="$(sha256sum "$folder/package-lock.json" | cut -d' ' -f1) node $(node --version)"
-  stamped "$stamp" "$digest" && return
-  say "installing Node modules of $folder, about half a minute"
-  npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error </dev/null ||
-    die "npm ci failed in $folder"
-  printf '%s' "$digest" >"$stamp"
 }
 
 install_cargo_deny() {

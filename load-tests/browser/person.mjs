@@ -2,20 +2,10 @@
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 
+import { FLAGS } from "../chromium.mjs";
+
 const require = createRequire(new URL("../../web-client/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
-
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--use-fake-ui-for-media-stream",
-  "--use-fake-device-for-media-stream=fps=30",
-];
 
 /** Statistics are read so often; finer than this, browsers repeat themselves. */
 export const SAMPLE_MS = 100;

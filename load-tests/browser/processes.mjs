@@ -77,35 +77,15 @@ export class BadNetwork {
     return reply;
   }
 
-  /** Opens a relay to the server that an answer names, and leads the answer to it. */
+  /** Opens a relay to the server that an answer names; gives the answer that leads to the relay. */
   async lead(answer, seed) {
-    const candidate = /^a=candidate:\S+ \S+ udp \S+ (?<ip>\S+) (?<port>\d+)/im.exec(answer);
-    if (candidate === null) throw new Error("the answer has no UDP candidate");
-    const { ip, port } = candidate.groups;
-    const { opened } = await this.ask({ open: { server: `${ip}:${port}`, seed } });
-    return { relay: opened.relay, answer: through(answer, opened.address) };
+    const { opened } = await this.ask({ open: { answer, seed } });
+    return opened;
   }
 
   stop() {
     this.child.kill("SIGKILL");
   }
-}
-
-/** The answer with one candidate in each section: the relay's. */
-export function through(answer, address) {
-  const [ip, port] = address.split(":");
-  let led = false;
-  const lines = answer.split(/\r?\n/).flatMap((line) => {
-    if (line.startsWith("m=")) led = false;
-    if (!line.startsWith("a=candidate:")) return [line];
-    const words = line.split(" ");
-    if (led || words[2].toLowerCase() !== "udp") return [];
-    led = true;
-    words[4] = ip;
-    words[5] = port;
-    return [words.join(" ")];
-  });
-  return lines.join("\r\n");
 }
 
 async function freePort() {

@@ -20,12 +20,17 @@ const PATIENCE_S = 25;
 
 const client = (name) => join(HERE, "clients", name);
 const PYTHON = "/usr/bin/python3";
+const module = (name) => join(HERE, "node_modules", name);
+const browser = (name, file) => ({
+  run: [process.execPath, client("browser.mjs"), "--browser", name],
+  needs: [file, module("puppeteer-core")],
+});
 const CLIENTS = {
   bot: { run: [HOST, "bot"] },
   aiortc: { run: [join(VENV, "bin/python"), client("aiortc_client.py")] },
-  wrtc: { run: [process.execPath, client("wrtc.mjs")], needs: join(HERE, "node_modules/@roamhq/wrtc") },
-  chromium: { run: [process.execPath, client("browser.mjs"), "--browser", "chromium"], needs: "/usr/bin/chromium" },
-  firefox: { run: [process.execPath, client("browser.mjs"), "--browser", "firefox"], needs: "/usr/bin/firefox-esr" },
+  wrtc: { run: [process.execPath, client("wrtc.mjs")], needs: [module("@roamhq/wrtc")] },
+  chromium: browser("chromium", "/usr/bin/chromium"),
+  firefox: browser("firefox", "/usr/bin/firefox-esr"),
   gstreamer: {
     run: [PYTHON, client("gstreamer_client.py")],
     check: [PYTHON, "-c", "import gi; gi.require_version('GstWebRTC', '1.0')"],
@@ -73,9 +78,9 @@ const parse = (text) => {
 
 // Why a client cannot run here; nothing if it can.
 const missing = (name) => {
-  const { run, needs, check } = CLIENTS[name];
-  const file = [run[0], needs].find((path) => path && !existsSync(path));
-  if (file) return `${name} is not installed (${file})`;
+  const { run, needs = [], check } = CLIENTS[name];
+  const file = [run[0], ...needs].find((path) => !existsSync(path));
+  if (file) return `${name} cannot run without ${file}`;
   if (check && spawnSync(check[0], check.slice(1), { stdio: "ignore" }).status !== 0) {
     return `${name} is not installed`;
   }

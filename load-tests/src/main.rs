@@ -7,10 +7,11 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use tempfile::TempDir;
+use vbranch_domain::Redacted;
 use vbranch_load::{
     load::{
         calls::{self, BenchDoor, BranchDoor, Calls, Door, Login, NetemDoor},
-        compare::{self, Compare, Entrant},
+        compare::{self, Cell, Compare, Entrant},
         flood::Flood,
         machine::{self, Spinners},
         report,
@@ -30,13 +31,15 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Raw forwarding: senders as fast as packets come out again, subscribers that only count.
+    /// Raw forwarding: senders at a rate, or as fast as packets come out again; subscribers that
+    /// only count.
     Sfu(SfuOptions),
     /// Whole calls of two parties each, with recorded media.
     Calls(CallsOptions),
     /// Raw forwarding of several servers side by side.
     SfuCompare(CompareOptions),
-    /// Bad networks between clients and servers, steered by lines of JSON on standard input.
+    /// Bad networks between clients and servers, steered by lines of JSON: commands on standard
+    /// input, replies on standard output.
     Relay,
     /// Keeps a core awake at the lowest priority.
     #[command(hide = true)]
@@ -51,82 +54,96 @@ struct SfuOptions {
     /// A running bench server; without it, ours is started.
     #[arg(long, requires = "pid")]
     addr: Option<SocketAddr>,
-    /// The process of `--addr`.
-    #[arg(long)]
+    /// The process of `--addr`, for CPU and memory.
+    #[arg(long, requires = "addr")]
     pid: Option<u32>,
     /// Rooms with one sender each.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     rooms: usize,
     /// Subscribers per room.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     subs: usize,
-    /// Measure so many silent clients instead.
-    #[arg(long, default_value_t = 0)]
+    /// Connect so many clients that stay silent, instead of rooms, and measure their memory.
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["rooms", "subs", "rate"])]
     idle: usize,
-    /// Packets per second and sender; 0: as many as come out again.
+    /// Packets per second and sender, whose delay is then measured; 0: as many as come out again.
     #[arg(long, default_value_t = 0)]
     rate: u64,
-    /// Packets of a sender on their way at once.
+    /// Without a `--rate`: packets of a sender on their way at once.
     #[arg(long, default_value_t = 64)]
     window: u64,
-    /// How long to measure.
+    /// How long to measure, after a warm-up.
     #[arg(long, default_value_t = 6)]
     seconds: u64,
+    /// What the packets look like.
     #[arg(long, value_enum, default_value_t = Codec::H264)]
     codec: Codec,
     /// No audio section in the offers.
     #[arg(long)]
     video_only: bool,
     /// Write the figures here.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with a picture here.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Args)]
 struct CallsOptions {
     /// A running `vbranch serve --demo`, e.g. http://localhost:8080; it records every call. Without
     /// it, our media plane alone is started.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     branch: Option<String>,
-    /// A staff member of that branch, one per call.
-    #[arg(long, value_parser = login, default_value = "staff:staff-demo", requires = "branch")]
+    /// A staff member of that branch; once for each call, as nobody is in two.
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = login, default_value = "staff:staff-demo", requires = "branch")]
     staff: Vec<Login>,
-    /// Its process, for CPU and memory.
+    /// That branch's process, for CPU and memory: without it, they are shown as 0.
     #[arg(long, requires = "branch")]
     pid: Option<u32>,
-    /// Whether our media plane records the calls.
+    /// Whether our media plane records the calls, into a folder that is thrown away.
     #[arg(long, value_enum, default_value_t = Record::Off, conflicts_with = "branch")]
     record: Record,
-    /// How many calls.
-    #[arg(long, default_value_t = 10)]
-    count: usize,
-    /// How long to measure.
+    /// How many calls [default: 10, or with --branch as many as staff members].
+    #[arg(long, value_parser = at_least_one)]
+    count: Option<usize>,
+    /// How long to measure, after a warm-up.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
     /// Video of each party.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, value_name = "KBIT/S", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     video_kbps: u32,
-    /// Packets lost on each party's way to the server and back, in percent each way.
-    #[arg(long, default_value_t = 0.0, value_parser = percent)]
+    /// Packets lost on each party's way to the server and again on the way back.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     loss: f64,
     /// Round trip between a party and the server.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = 0)]
     rtt: u32,
     /// Jitter each way.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = 0)]
     jitter: u32,
-    /// Cap each way; 0: none.
-    #[arg(long, default_value_t = 0)]
-    kbps: u64,
+    /// Cap each way, for each party; 0: none.
+    #[arg(long, value_name = "KBIT/S", default_value_t = 0)]
+    kbps: u32,
     /// What the bad network draws from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Write the figures here.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write a page with pictures here.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+}
+
+/// Calls, where neither a number nor staff members are given.
+const CALLS: usize = 10;
+
+impl CallsOptions {
+    fn count(&self) -> usize {
+        let all = if self.branch.is_some() { self.staff.len() } else { CALLS };
+        self.count.unwrap_or(all)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -137,7 +154,14 @@ enum Record {
 
 fn login(text: &str) -> Result<Login, String> {
     let (username, password) = text.split_once(':').ok_or("not NAME:PASSWORD")?;
-    Ok(Login { username: username.to_owned(), password: password.to_owned() })
+    Ok(Login { username: username.to_owned(), password: Redacted::new(password.to_owned()) })
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("not a number from 1 on".to_owned()),
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -149,20 +173,20 @@ fn percent(text: &str) -> Result<f64, String> {
 
 #[derive(Args)]
 struct CompareOptions {
-    /// Another server, as `PATH [ARGUMENT…]`, video only in VP8.
-    #[arg(long = "against")]
+    /// Another server, in one word; it is offered nothing but VP8.
+    #[arg(long = "against", value_name = "PATH [ARGUMENT…]")]
     against: Vec<String>,
     /// How often each; the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// How long each time.
+    /// How long to measure each time.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Said at the end of the document, such as what was special about the machine.
     #[arg(long, default_value = "")]
     note: String,
     /// Keep `media-plane.md`, its chart and the figures in this folder.
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
@@ -193,14 +217,14 @@ fn main() -> ExitCode {
 struct WrongInput(String);
 
 fn sfu(options: &SfuOptions) -> anyhow::Result<()> {
-    let started = match options.addr {
-        Some(_) => None,
-        None => Some(Program::ours()?.flooded().start(SERVER_CORE)?),
-    };
-    let (server, pid) = match (&started, options.addr, options.pid) {
-        (Some(server), ..) => (server.address, server.pid()),
-        (None, Some(address), Some(pid)) => (address, pid),
-        _ => anyhow::bail!("--addr needs --pid"),
+    let (_started, name, address, pid) = match options.addr.zip(options.pid) {
+        Some((address, pid)) => (None, address.to_string(), address, pid),
+        None => {
+            let program = Program::ours()?.flooded();
+            let server = program.start(SERVER_CORE)?;
+            let (address, pid) = (server.address, server.pid());
+            (Some(server), program.name, address, pid)
+        }
     };
     let _awake = Spinners::start(2)?;
     machine::pin(CLIENT_CORE)?;
@@ -214,10 +238,15 @@ fn sfu(options: &SfuOptions) -> anyhow::Result<()> {
         codec: options.codec,
         audio: !options.video_only,
     };
-    let outcome = flood.run(server, pid)?;
-    println!("{}", serde_json::to_string_pretty(&outcome)?);
-    match &options.json {
-        Some(path) => report::write_json(path, &outcome),
+    let outcome = flood.run(address, pid)?;
+    if let Some(path) = &options.json {
+        report::write_json(path, &outcome)?;
+    }
+    let scenario = flood.title();
+    let cells = [Cell { server: name, scenario, outcome: Some(outcome), refused: None }];
+    print!("{}", compare::table(&cells));
+    match &options.html {
+        Some(path) => report::write(path, &compare::page("Forwarding", &cells)),
         None => Ok(()),
     }
 }
@@ -265,10 +294,10 @@ fn calls(options: &CallsOptions) -> anyhow::Result<()> {
         loss: netem::Loss::Uniform((options.loss / 100.0).try_into()?),
         delay_ms: options.rtt / 2,
         jitter_ms: options.jitter,
-        rate_bps: (options.kbps > 0).then_some(options.kbps * 1_000),
+        rate_bps: (options.kbps > 0).then_some(u64::from(options.kbps) * 1_000),
         ..netem::Conditions::default()
     };
-    let (count, staff) = (options.count, options.staff.len());
+    let (count, staff) = (options.count(), options.staff.len());
     if options.branch.is_some() && staff < count {
         let words = format!("{count} calls need as many staff members; {staff} given by --staff");
         return Err(WrongInput(words).into());
@@ -278,7 +307,7 @@ fn calls(options: &CallsOptions) -> anyhow::Result<()> {
     let _awake = Spinners::start(2)?;
     machine::pin(CLIENT_CORE)?;
     let calls = Calls {
-        count: options.count,
+        count,
         measure: Duration::from_secs(options.seconds),
         video_bps: options.video_kbps * 1_000,
     };

@@ -1,5 +1,6 @@
 // Chromium or Firefox, headless, driven by puppeteer-core (DevTools protocol, WebDriver BiDi).
 import puppeteer from "puppeteer-core";
+import { FLAGS } from "../../chromium.mjs";
 import { readWishes, report, satisfied, untilStdinEnds, watchUntilSatisfied } from "../lib/wishes.mjs";
 import { connect, look } from "./page.mjs";
 
@@ -7,18 +8,7 @@ const BROWSERS = {
   chromium: {
     browser: "chrome",
     executablePath: "/usr/bin/chromium",
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--use-fake-ui-for-media-stream",
-      "--use-fake-device-for-media-stream",
-    ],
+    args: ["--headless", ...FLAGS],
   },
   firefox: {
     browser: "firefox",

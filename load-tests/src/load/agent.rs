@@ -1,6 +1,6 @@
 //! One WebRTC client without media of its own: ICE, DTLS and SRTP of crate `str0m`, one socket.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
 use str0m::{
@@ -255,12 +255,4 @@ fn drain(
             }
         }
     }
-}
-
-/// The server's address as the answer names it.
-///
-/// # Errors
-/// When there is no UDP candidate.
-pub fn server_address(answer: &str) -> anyhow::Result<SocketAddr> {
-    Ok(crate::netem::first_udp(answer)?)
 }

@@ -204,15 +204,48 @@ fn row(cell: &Cell) -> Vec<String> {
     row
 }
 
+/// A page that needs nothing else: the figures, and their chart where packets were counted.
+#[must_use]
+pub fn page(title: &str, cells: &[Cell]) -> String {
+    let mut blocks = vec![report::preformatted(&table(cells))];
+    if cells.iter().any(|cell| carried(cell).is_some()) {
+        blocks.push(chart(cells));
+    }
+    report::page(title, &blocks)
+}
+
 /// Packets per core-second as a picture.
 #[must_use]
 pub fn chart(cells: &[Cell]) -> String {
-    let flooded = |c: &&Cell| SCENARIOS.iter().any(|s| s.name == c.scenario && s.half_of.is_none());
+    // Half load is for the delays.
+    let half = |c: &&Cell| SCENARIOS.iter().any(|s| s.name == c.scenario && s.half_of.is_some());
     let values: Vec<(String, f64)> = cells
         .iter()
-        .filter(flooded)
-        .filter_map(|c| Some((c, c.outcome.as_ref().filter(|o| o.kb_per_idle.is_none())?)))
-        .map(|(c, o)| (format!("{}: {}", c.scenario, c.server), o.per_core_second))
+        .filter(|cell| !half(cell))
+        .filter_map(|c| Some((format!("{}: {}", c.scenario, c.server), carried(c)?)))
         .collect();
-    report::bars("Forwarded packets per core-second, 1200 bytes", "", &values, None)
+    report::bars("Forwarded packets per core-second, 1200 bytes", &values)
+}
+
+/// Packets per core-second, where there were packets.
+fn carried(cell: &Cell) -> Option<f64> {
+    let outcome = cell.outcome.as_ref().filter(|o| o.kb_per_idle.is_none())?;
+    Some(outcome.per_core_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_a_chart_where_packets_were_counted() {
+        let page_of = |scenario: &str, kb_per_idle| {
+            let outcome = Outcome { per_core_second: 1e5, kb_per_idle, ..Outcome::default() };
+            let (server, scenario) = ("vbranch".to_owned(), scenario.to_owned());
+            page("t", &[Cell { server, scenario, outcome: Some(outcome), refused: None }])
+        };
+        assert!(page_of("3 x 1 to 2", None).contains("3 x 1 to 2: vbranch</text>"));
+        let idle = page_of("20 idle", Some(80.0));
+        assert!(idle.contains("80.0") && !idle.contains("<svg"));
+    }
 }

@@ -3,17 +3,16 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, bail};
-use mio::{Events, Interest, Poll, Token};
 use serde::Serialize;
 use str0m::media::Direction;
-use vbranch_domain::{Clock, Mono, SystemClock};
+use vbranch_domain::Mono;
 
 use super::{
     agent::{Agent, Happened, Plan},
+    crowd::Crowd,
     histogram::{Histogram, Percentiles},
     machine::Usage,
     signal::{self, Request},
-    socket::Buffers,
     synthetic::{Codec, PROBES, SyntheticVideo},
 };
 
@@ -79,6 +78,18 @@ pub struct Outcome {
 }
 
 impl Flood {
+    /// What is done, in a few words.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let Self { rooms, subs, idle, rate, .. } = *self;
+        let many = if rooms == 1 { String::new() } else { format!("{rooms} x ") };
+        match (idle, rate) {
+            (0, 0) => format!("{many}1 to {subs}"),
+            (0, _) => format!("{many}1 to {subs}, {rate}/s"),
+            _ => format!("{idle} idle"),
+        }
+    }
+
     /// Connects, sends and measures.
     ///
     /// # Errors
@@ -97,17 +108,13 @@ impl Flood {
 struct Run {
     flood: Flood,
     server: SocketAddr,
-    clock: SystemClock,
-    poll: Poll,
-    events: Events,
-    buffers: Buffers,
+    crowd: Crowd,
     agents: Vec<Agent>,
-    /// Index of the agent, and its room.
+    /// By room.
     senders: Vec<Sender>,
     /// Per agent: packets received, and the room where it subscribes.
     received: Vec<u64>,
     room_of: Vec<Option<usize>>,
-    ready: Vec<usize>,
     delays: Histogram,
 }
 
@@ -128,21 +135,17 @@ impl Run {
         Ok(Self {
             flood,
             server,
-            clock: SystemClock::start(),
-            poll: Poll::new()?,
-            events: Events::with_capacity(1024),
-            buffers: Buffers::default(),
+            crowd: Crowd::new()?,
             agents: vec![],
             senders: vec![],
             received: vec![],
             room_of: vec![],
-            ready: vec![],
             delays: Histogram::default(),
         })
     }
 
     fn connect_all(&mut self) -> anyhow::Result<f64> {
-        let start = self.clock.mono();
+        let start = self.crowd.now();
         for room in 0..self.flood.rooms * usize::from(self.flood.idle == 0) {
             self.connect(room, Direction::SendOnly)?;
             for _ in 0..self.flood.subs {
@@ -154,25 +157,24 @@ impl Run {
             self.connect(1_000 + n / 2, Direction::RecvOnly)?;
         }
         self.wait_for_all_but(0)?;
-        let took = self.clock.mono().since(start);
-        let settled = self.clock.mono() + WARM_UP;
-        while self.clock.mono() < settled {
-            self.turn(Some(Duration::from_millis(10)))?;
+        let took = self.crowd.now().since(start);
+        let settled = self.crowd.now() + WARM_UP;
+        while self.crowd.now() < settled {
+            self.turn(Duration::from_millis(10))?;
         }
         Ok(took.as_secs_f64() * 1e3 / self.agents.len().max(1) as f64)
     }
 
     fn connect(&mut self, room: usize, direction: Direction) -> anyhow::Result<()> {
-        let now = self.clock.mono();
+        let now = self.crowd.now();
         let Flood { codec, audio, .. } = self.flood;
         let plan = Plan { direction, audio, codec, twcc: false };
-        let (mut agent, sdp) = Agent::offer(self.clock, now, plan)?;
+        let (mut agent, sdp) = Agent::offer(self.crowd.clock, now, plan)?;
         let publ = direction.is_sending();
         let answer = signal::ask(self.server, &Request { room, publ, sdp })?;
         agent.accept(&answer).context("the answer does not fit")?;
         let index = self.agents.len();
-        let source = agent.socket.source();
-        self.poll.registry().register(source, Token(index), Interest::READABLE)?;
+        self.crowd.add(index, &mut agent)?;
         agent.tick(now);
         self.agents.push(agent);
         self.received.push(0);
@@ -194,79 +196,67 @@ impl Run {
 
     /// Waits until at most so many clients are still connecting.
     fn wait_for_all_but(&mut self, still: usize) -> anyhow::Result<()> {
-        let give_up = self.clock.mono() + CONNECT;
+        let give_up = self.crowd.now() + CONNECT;
         loop {
             let connecting = self.agents.iter().filter(|a| !a.connected()).count();
             if connecting <= still {
                 return Ok(());
             }
-            if self.clock.mono() > give_up {
+            if self.crowd.now() > give_up {
                 bail!("{connecting} of {} clients did not connect", self.agents.len());
             }
-            self.turn(Some(Duration::from_millis(5)))?;
+            self.turn(Duration::from_millis(5))?;
         }
     }
 
     /// Reads what has come and lets timers run.
-    fn turn(&mut self, wait: Option<Duration>) -> anyhow::Result<()> {
-        let wait = if self.ready.is_empty() { wait } else { Some(Duration::ZERO) };
-        self.poll.poll(&mut self.events, wait)?;
-        self.ready.extend(self.events.iter().map(|event| event.token().0));
-        let now = self.clock.mono();
-        for index in std::mem::take(&mut self.ready) {
-            if self.read(now, index) {
-                self.ready.push(index);
-            }
-        }
-        for (index, agent) in self.agents.iter_mut().enumerate() {
+    fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
+        let Self { crowd, agents, senders, received, room_of, delays, .. } = self;
+        let timed = self.flood.rate > 0;
+        crowd.turn(wait, |now, index, buffers| {
+            let (Some(agent), Some(received)) = (agents.get_mut(index), received.get_mut(index))
+            else {
+                return false;
+            };
+            let room = room_of.get(index).copied().flatten();
+            let Some(sender) = room.and_then(|room| senders.get(room)) else {
+                return agent.receive(now, buffers);
+            };
+            agent.receive_if(now, buffers, |datagram| match kind(datagram) {
+                Datagram::Rtp(sealed) => {
+                    *received += 1;
+                    if timed && let Some(sent) = sender.sent_at(sealed) {
+                        delays.add(now.since(sent));
+                    }
+                    false
+                }
+                // It could not be decrypted without the packets before it.
+                Datagram::Rtcp => false,
+                Datagram::Other => true,
+            })
+        })?;
+        let now = crowd.now();
+        for (index, agent) in agents.iter_mut().enumerate() {
             agent.tick(now);
             let wanted = agent.take().any(|h| matches!(h, Happened::KeyframeWanted));
-            if wanted && let Some(s) = self.senders.iter_mut().find(|s| s.agent == index) {
+            if wanted && let Some(s) = senders.iter_mut().find(|s| s.agent == index) {
                 s.video.want_key();
             }
         }
         Ok(())
     }
 
-    fn read(&mut self, now: Mono, index: usize) -> bool {
-        let room = self.room_of.get(index).copied().flatten();
-        let (Some(agent), Some(received)) =
-            (self.agents.get_mut(index), self.received.get_mut(index))
-        else {
-            return false;
-        };
-        let Some(sender) = room.and_then(|room| self.senders.get_mut(room)) else {
-            return agent.receive(now, &mut self.buffers);
-        };
-        let (delays, timed) = (&mut self.delays, self.flood.rate > 0);
-        agent.receive_if(now, &mut self.buffers, |datagram| match kind(datagram) {
-            Datagram::Rtp(sealed) => {
-                *received += 1;
-                if timed
-                    && let Some(number) = SyntheticVideo::probe_number(sealed)
-                    && let Some(Some(sent)) = sender.probes.get(number)
-                {
-                    delays.add(now.since(*sent));
-                }
-                false
-            }
-            // It could not be decrypted without the packets before it.
-            Datagram::Rtcp => false,
-            Datagram::Other => true,
-        })
-    }
-
     fn flood(&mut self, pid: u32) -> anyhow::Result<Outcome> {
-        let start = self.clock.mono();
+        let start = self.crowd.now();
         let mut base: Option<(Mono, (u64, u64), Usage, Usage)> = None;
         let mut measured = Duration::ZERO;
         while measured < self.flood.measure {
-            let now = self.clock.mono();
+            let now = self.crowd.now();
             for room in 0..self.senders.len() {
                 self.send(room, now, now.since(start));
             }
             // Busy: a sleep would put the wake-up into every delay.
-            self.turn(Some(Duration::ZERO))?;
+            self.turn(Duration::ZERO)?;
             match base {
                 None if now.since(start) >= WARM_UP => {
                     self.delays = Histogram::default();
@@ -279,7 +269,7 @@ impl Run {
         }
         let (since, (sent0, got0), server0, client0) = base.context("nothing was measured")?;
         let (server, client) = (Usage::of(pid)?, Usage::of(std::process::id())?);
-        let seconds = self.clock.mono().since(since).as_secs_f64();
+        let seconds = self.crowd.now().since(since).as_secs_f64();
         let (sent, got) = self.totals();
         let (sent, got) = ((sent - sent0) as f64, (got - got0) as f64);
         let cpu = server.cpu_s - server0.cpu_s;
@@ -328,13 +318,13 @@ impl Run {
     }
 
     fn idle(&mut self, pid: u32, before: Usage) -> anyhow::Result<Outcome> {
-        let (start, base) = (self.clock.mono(), Usage::of(pid)?);
-        while self.clock.mono().since(start) < self.flood.measure {
-            self.turn(Some(Duration::from_millis(20)))?;
+        let (start, base) = (self.crowd.now(), Usage::of(pid)?);
+        while self.crowd.now().since(start) < self.flood.measure {
+            self.turn(Duration::from_millis(20))?;
         }
         let now = Usage::of(pid)?;
         let per_idle = now.rss_kb.saturating_sub(before.rss_kb) as f64 / self.flood.idle as f64;
-        let seconds = self.clock.mono().since(start).as_secs_f64();
+        let seconds = self.crowd.now().since(start).as_secs_f64();
         Ok(Outcome {
             server_cores: (now.cpu_s - base.cpu_s) / seconds,
             kb_per_idle: Some(per_idle),
@@ -344,6 +334,11 @@ impl Run {
 }
 
 impl Sender {
+    /// When the probe was sent that has this length, sealed.
+    fn sent_at(&self, sealed: usize) -> Option<Mono> {
+        self.probes.get(SyntheticVideo::probe_number(sealed)?).copied().flatten()
+    }
+
     /// How many more may be sent where `got` have come out.
     fn window(&mut self, now: Mono, got: u64, window: u64) -> u64 {
         if got != self.progress.0 {

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod calls;
 pub mod compare;
+pub mod crowd;
 pub mod flood;
 pub mod histogram;
 pub mod machine;

@@ -48,14 +48,14 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Bars, one per label; where there is a target, a line at it.
+/// Bars, one per label.
 #[must_use]
-pub fn bars(title: &str, unit: &str, values: &[(String, f64)], target: Option<f64>) -> String {
+pub fn bars(title: &str, values: &[(String, f64)]) -> String {
     const LEFT: f64 = 220.0;
     const WIDE: f64 = 420.0;
     const ROW: f64 = 26.0;
     const TOP: f64 = 40.0;
-    let most = values.iter().map(|v| v.1).chain(target).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    let most = values.iter().map(|v| v.1).fold(f64::MIN_POSITIVE, f64::max);
     let height = TOP + ROW * values.len() as f64 + 12.0;
     let mut svg = start(LEFT + WIDE + 110.0, height, title);
     for (row, (label, value)) in values.iter().enumerate() {
@@ -63,7 +63,7 @@ pub fn bars(title: &str, unit: &str, values: &[(String, f64)], target: Option<f6
         let wide = WIDE * value / most;
         let _ = write!(
             svg,
-            r##"<text x="{:.0}" y="{:.0}" text-anchor="end">{}</text><rect x="{LEFT:.0}" y="{:.0}" width="{wide:.1}" height="18" fill="#2f6fb2"/><text x="{:.1}" y="{:.0}">{} {unit}</text>"##,
+            r##"<text x="{:.0}" y="{:.0}" text-anchor="end">{}</text><rect x="{LEFT:.0}" y="{:.0}" width="{wide:.1}" height="18" fill="#2f6fb2"/><text x="{:.1}" y="{:.0}">{}</text>"##,
             LEFT - 8.0,
             y + 14.0,
             escape(label),
@@ -71,14 +71,6 @@ pub fn bars(title: &str, unit: &str, values: &[(String, f64)], target: Option<f6
             LEFT + wide + 6.0,
             y + 14.0,
             short(*value),
-        );
-    }
-    if let Some(target) = target {
-        let x = LEFT + WIDE * target / most;
-        let _ = write!(
-            svg,
-            r##"<line x1="{x:.1}" x2="{x:.1}" y1="{:.0}" y2="{height:.0}" stroke="#b23a2f" stroke-dasharray="4 3"/>"##,
-            TOP - 6.0,
         );
     }
     svg + "</svg>\n"
@@ -184,7 +176,7 @@ mod tests {
 
     #[test]
     fn names_cannot_break_a_picture() {
-        let svg = bars("<t>", "ms", &[("<script>".into(), 0.0)], Some(0.0));
+        let svg = bars("<t>", &[("<script>".into(), 0.0)]);
         assert!(
             svg.contains("&lt;script&gt;") && !svg.contains("<script>") && !svg.contains("NaN")
         );

@@ -4,6 +4,7 @@ use anyhow::{Context, bail, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use vbranch_domain::Redacted;
 
 use super::door::Door;
 
@@ -18,7 +19,7 @@ pub struct Login {
     /// Who.
     pub username: String,
     /// Never printed by us; the demo's are public.
-    pub password: String,
+    pub password: Redacted<String>,
 }
 
 /// A running `vbranch serve --demo`. A staff member is in one call at a time, so that each call
@@ -63,7 +64,7 @@ impl BranchDoor {
         let (visit, login) =
             self.visits.get(call).zip(self.staff.get(call)).context("the customer comes first")?;
         let api = Api::new(&self.url, None)?;
-        let login = json!({ "username": login.username, "password": login.password });
+        let login = json!({ "username": login.username, "password": login.password.expose() });
         api.post("session", login).await.context("signing in")?;
         let accept = format!("visits/{}/accept", visit.id);
         for _ in 0..TRIES {

@@ -9,10 +9,9 @@ mod viewer;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use mio::{Events, Interest, Poll, Token};
 use serde::Serialize;
 use str0m::media::Direction;
-use vbranch_domain::{Clock, Mono, SystemClock};
+use vbranch_domain::Mono;
 
 use self::party::Party;
 pub use self::{
@@ -22,10 +21,10 @@ pub use self::{
 };
 use super::{
     agent::{Agent, Plan},
+    crowd::Crowd,
     histogram::{Histogram, Percentiles},
     machine::Usage,
     play::Recording,
-    socket::Buffers,
     synthetic::Codec,
 };
 
@@ -122,39 +121,31 @@ impl Calls {
 
 struct Run {
     calls: Calls,
-    clock: SystemClock,
+    crowd: Crowd,
     recording: Recording,
-    poll: Poll,
-    events: Events,
-    buffers: Buffers,
     parties: Vec<Party>,
-    ready: Vec<usize>,
 }
 
 impl Run {
     fn new(calls: Calls) -> anyhow::Result<Self> {
         Ok(Self {
             calls,
-            clock: SystemClock::start(),
+            crowd: Crowd::new()?,
             recording: Recording::encode(calls.video_bps)?,
-            poll: Poll::new()?,
-            events: Events::with_capacity(1024),
-            buffers: Buffers::default(),
             parties: vec![],
-            ready: vec![],
         })
     }
 
     fn connect(&mut self, door: &mut dyn Door, index: usize) -> anyhow::Result<()> {
-        let start = self.clock.mono();
+        let start = self.crowd.now();
         let plan =
             Plan { direction: Direction::SendRecv, audio: true, codec: Codec::H264, twcc: true };
-        let (mut agent, offer) = Agent::offer(self.clock, start, plan)?;
+        let (mut agent, offer) = Agent::offer(self.crowd.clock, start, plan)?;
         let answer = door
             .join(index / 2, index % 2, offer)
             .with_context(|| format!("call {}, party {}", index / 2, index % 2))?;
         agent.accept(&answer)?;
-        self.poll.registry().register(agent.socket.source(), Token(index), Interest::READABLE)?;
+        self.crowd.add(index, &mut agent)?;
         agent.tick(start);
         self.parties.push(Party::new(agent, index, start));
         self.wait_for_all_but(door.at_once().saturating_sub(1))
@@ -162,13 +153,13 @@ impl Run {
 
     /// Waits until at most so many parties are still connecting. Those who are in already talk.
     fn wait_for_all_but(&mut self, still: usize) -> anyhow::Result<()> {
-        let give_up = self.clock.mono() + CONNECT;
+        let give_up = self.crowd.now() + CONNECT;
         loop {
             let connecting = self.parties.iter().filter(|p| p.connected_at.is_none()).count();
             if connecting <= still {
                 return Ok(());
             }
-            if self.clock.mono() > give_up {
+            if self.crowd.now() > give_up {
                 bail!("{connecting} of {} parties did not connect", self.parties.len());
             }
             self.turn()?;
@@ -177,40 +168,34 @@ impl Run {
 
     /// Sends what is due, reads what has come, waits for the next of either.
     fn turn(&mut self) -> anyhow::Result<()> {
-        let mut now = self.clock.mono();
+        let mut now = self.crowd.now();
         for party in &mut self.parties {
             party.play(now, &self.recording);
             party.agent.tick(now);
             party.look(now);
         }
-        now = self.clock.mono();
+        now = self.crowd.now();
         let next = self.parties.iter().map(Party::next).min().unwrap_or(now);
-        let wait = if self.ready.is_empty() { next.since(now) } else { Duration::ZERO };
         // The poller counts in milliseconds and rounds up: the last one is spent awake.
-        let wait = wait.saturating_sub(Duration::from_millis(1));
-        self.poll.poll(&mut self.events, Some(wait))?;
-        self.ready.extend(self.events.iter().map(|event| event.token().0));
-        now = self.clock.mono();
-        for index in std::mem::take(&mut self.ready) {
-            let Some(party) = self.parties.get_mut(index) else { continue };
-            if party.agent.receive(now, &mut self.buffers) {
-                self.ready.push(index);
-            }
+        let wait = next.since(now).saturating_sub(Duration::from_millis(1));
+        self.crowd.turn(wait, |now, index, buffers| {
+            let Some(party) = self.parties.get_mut(index) else { return false };
+            let more = party.agent.receive(now, buffers);
             party.look(now);
-        }
-        Ok(())
+            more
+        })
     }
 
     fn talk_until(&mut self, at: Mono) -> anyhow::Result<()> {
-        while self.clock.mono() < at {
+        while self.crowd.now() < at {
             self.turn()?;
         }
         Ok(())
     }
 
     fn talk(mut self, pid: Option<u32>) -> anyhow::Result<Outcome> {
-        self.talk_until(self.clock.mono() + WARM_UP)?;
-        let (from, client0) = (self.clock.mono(), Usage::of(std::process::id())?);
+        self.talk_until(self.crowd.now() + WARM_UP)?;
+        let (from, client0) = (self.crowd.now(), Usage::of(std::process::id())?);
         let until = from + self.calls.measure;
         for party in &mut self.parties {
             party.measure(from..until);
@@ -219,7 +204,7 @@ impl Run {
         let (server0, mut last, mut course) = (server(pid)?, (from, server(pid)?), vec![]);
         while last.0 < until {
             self.talk_until((last.0 + SAMPLE).min(until))?;
-            let (now, usage) = (self.clock.mono(), server(pid)?);
+            let (now, usage) = (self.crowd.now(), server(pid)?);
             course.push(self.second(from, last, (now, usage)));
             last = (now, usage);
         }
