@@ -73,6 +73,7 @@ const EXTENSIONS: HeaderExtensions = HeaderExtensions {
     repaired_rid: Some(11),
     transport_sequence: Some(3),
     audio_level: Some(1),
+    playout_delay: Some(6),
 };
 
 /// An RTP packet, decrypted.

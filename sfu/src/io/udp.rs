@@ -19,6 +19,8 @@ pub(crate) struct UdpPort {
     socket: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// Bound to every address: each send says which one it comes from.
+    is_wildcard: bool,
 }
 
 /// What one receive call brought. Kept apart from the socket, so that packets can be opened where
@@ -69,7 +71,7 @@ impl UdpPort {
         let _ = state.set_recv_buffer_size((&socket).into(), KERNEL_BUFFER);
         let _ = state.set_send_buffer_size((&socket).into(), KERNEL_BUFFER);
         let local = socket.local_addr()?;
-        Ok(Self { socket, state, local })
+        Ok(Self { socket, state, local, is_wildcard: local.ip().is_unspecified() })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -112,7 +114,7 @@ impl UdpPort {
             ecn: None,
             contents: bytes,
             segment_size: (segment < bytes.len()).then_some(segment),
-            src_ip: (!from.is_unspecified()).then_some(from),
+            src_ip: (self.is_wildcard && !from.is_unspecified()).then_some(from),
         };
         self.socket.try_io(|| self.state.try_send((&self.socket).into(), &transmit))
     }

@@ -11,7 +11,7 @@ use crate::{
     stream::{
         history::{DEFAULT_PACKETS, HistoryPacket, PacketHistory},
         keyframe::KeyframeThrottle,
-        receive::{ReceiveStream, Received},
+        receive::{Interval, ReceiveStream, Received},
         report::{ReportBlock, SenderInfo},
         rewrite::{SharedClock, SourceId},
         rtx::{self, OSN_LEN, Rtx},
@@ -359,16 +359,16 @@ impl Incoming {
 
     /// Loss since the last call over all streams: (expected, lost, lost after repair), and the
     /// greatest jitter.
-    pub(crate) fn take_interval(&mut self) -> (u64, u64, u64, Duration) {
-        let mut sum = (0, 0, 0, Duration::ZERO);
+    pub(crate) fn take_interval(&mut self) -> (Interval, Duration) {
+        let (mut sum, mut jitter) = (Interval::default(), Duration::ZERO);
         for layer in self.publications.iter_mut().flat_map(|p| p.layers.iter_mut().flatten()) {
             let interval = layer.stream.take_interval();
-            sum.0 += interval.expected;
-            sum.1 += interval.lost;
-            sum.2 += interval.lost_after_repair;
-            sum.3 = sum.3.max(layer.stream.jitter());
+            sum.expected += interval.expected;
+            sum.lost += interval.lost;
+            sum.lost_after_repair += interval.lost_after_repair;
+            jitter = jitter.max(layer.stream.jitter());
         }
-        sum
+        (sum, jitter)
     }
 
     /// Some stream of the client's.

@@ -126,6 +126,12 @@ impl Slot {
         }
     }
 
+    /// How long the client is to hold pictures back, so that what is lost can be sent again.
+    pub(crate) fn hold_back(&mut self, wait: Duration) {
+        self.template.set_playout_delay(wait);
+        self.repair_template.set_playout_delay(wait);
+    }
+
     /// Which layer to forward; `None` pauses the picture.
     pub(crate) fn set_target(&mut self, target: Option<Target>) {
         self.selector.set_target(target);

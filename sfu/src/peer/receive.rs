@@ -22,7 +22,7 @@ const PATH_SILENT: Duration = Duration::from_millis(300);
 /// From this loss on (in 1/256: 5 %) retransmissions are sent twice. A retransmission that is lost
 /// again costs the client another round trip of waiting, in which its picture stands still; the
 /// copy costs as much bandwidth as the loss itself.
-const LOSSY: u8 = 13;
+pub(super) const LOSSY: u8 = 13;
 
 impl Peer {
     /// An SRTP packet, opened where it lies.
@@ -84,8 +84,12 @@ impl Peer {
                 let found = self.slots.iter_mut().enumerate().find(|(_, s)| s.ssrc == media_ssrc);
                 let Some((n, slot)) = found else { return };
                 let resends = &mut self.resends;
-                let lossy = slot.heard().fraction_lost >= LOSSY;
-                let copies = if lossy && slot.kind() == SlotKind::Picture { 2 } else { 1 };
+                let copies =
+                    if slot.heard().fraction_lost >= LOSSY && slot.kind() == SlotKind::Picture {
+                        2
+                    } else {
+                        1
+                    };
                 for pair in lost.pairs() {
                     slot.resolve(now, n, pair, rtt, copies, |ready, kept| {
                         resends.extend(std::iter::repeat_n((ready, kept), copies as usize));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vbranch_domain::Mono;
 
-use super::{Peer, incoming::Ask};
+use super::{Peer, incoming::Ask, receive::LOSSY};
 use crate::{
     rtp::rtcp_write::{self, MAX_BLOCKS, fitting},
     sdp::CNAME,
@@ -76,6 +76,14 @@ impl Peer {
             Ask::Retransmit { ssrc, pairs } => rtcp_write::nack(out, sender, ssrc, pairs),
             Ask::Keyframe { ssrc } => rtcp_write::picture_loss(out, sender, ssrc),
         });
+        // Where much is lost, so are requests, and each costs the picture a round trip. A client
+        // answers the same request once within that time.
+        let is_lossy = self.slots.iter().any(|slot| slot.heard().fraction_lost >= LOSSY);
+        for _ in 0..=u8::from(is_lossy) {
+            self.send_rtcp();
+        }
+        let out = &mut self.scratch;
+        out.clear();
         if let Some(arrivals) = &mut self.arrivals {
             // Feedback is about all streams, but Chromium takes only what names one of its own.
             let media = self.incoming.any_ssrc().unwrap_or_default();

@@ -194,6 +194,7 @@ fn extensions_of(sections: &[Section]) -> HeaderExtensions {
             repaired_rid: all.repaired_rid.or(other.repaired_rid),
             transport_sequence: all.transport_sequence.or(other.transport_sequence),
             audio_level: all.audio_level.or(other.audio_level),
+            playout_delay: all.playout_delay.or(other.playout_delay),
         }
     })
 }

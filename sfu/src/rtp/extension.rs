@@ -1,4 +1,4 @@
-//! RTP header extensions (RFC 8285), of which we know five.
+//! RTP header extensions (RFC 8285), of which we know six.
 
 pub(crate) const ONE_BYTE_PROFILE: u16 = 0xbede;
 /// Two-byte elements: the lower four bits are the application's (RFC 8285 section 4.3).
@@ -10,6 +10,7 @@ const URI_REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-str
 const URI_AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const URI_TRANSPORT_SEQUENCE: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+const URI_PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 
 /// The ids one client gave to the extensions we use; ids are 1 to 14, so that they fit one-byte
 /// elements.
@@ -25,6 +26,8 @@ pub(crate) struct HeaderExtensions {
     pub(crate) transport_sequence: Option<u8>,
     /// Loudness (RFC 6464).
     pub(crate) audio_level: Option<u8>,
+    /// How long a receiver of pictures should hold them back.
+    pub(crate) playout_delay: Option<u8>,
 }
 
 impl HeaderExtensions {
@@ -39,6 +42,7 @@ impl HeaderExtensions {
             URI_REPAIRED_RID => &mut self.repaired_rid,
             URI_AUDIO_LEVEL => &mut self.audio_level,
             URI_TRANSPORT_SEQUENCE => &mut self.transport_sequence,
+            URI_PLAYOUT_DELAY => &mut self.playout_delay,
             _ => return false,
         };
         *place = Some(id);
@@ -117,6 +121,7 @@ mod tests {
         repaired_rid: None,
         transport_sequence: Some(3),
         audio_level: Some(1),
+        playout_delay: None,
     };
 
     #[test]

@@ -1,5 +1,7 @@
 //! The RTP header (RFC 3550 section 5.1).
 
+use std::time::Duration;
+
 use super::extension::{Extensions, HeaderExtensions, ONE_BYTE_PROFILE};
 
 /// Length of a header without CSRCs and extensions.
@@ -89,9 +91,12 @@ pub(crate) fn strip_padding(payload: &[u8], padding: bool) -> Option<&[u8]> {
     payload.get(..payload.len().checked_sub(count)?)
 }
 
-/// Room for the extensions we send: MID of up to 16 bytes, transport-wide number, audio level,
-/// their ids, the profile, padding to a word.
-const TEMPLATE: usize = FIXED + 4 + 1 + 16 + 3 + 2 + 2;
+/// Room for the extensions we send: MID of up to 16 bytes, transport-wide number, audio level or
+/// playout delay, their ids, the profile, padding to a word.
+const TEMPLATE: usize = FIXED + 4 + 1 + 16 + 3 + 4 + 3;
+/// Longest playout delay that a receiver may choose: far beyond what anyone would, so that only
+/// the least one matters. In steps of 10 ms.
+const LONGEST_PLAYOUT: u32 = 1000;
 
 /// A header ready to be written for every packet of one outgoing stream: what never changes is
 /// laid out once, what changes is patched in.
@@ -103,6 +108,8 @@ pub(crate) struct Template {
     transport_sequence: Option<usize>,
     /// Where the audio level goes (RFC 6464).
     audio_level: Option<usize>,
+    /// Where the playout delay goes.
+    playout_delay: Option<usize>,
 }
 
 /// What differs from packet to packet.
@@ -119,8 +126,13 @@ pub(crate) struct Fields {
 impl Template {
     /// A header with this SSRC and the extensions that the receiver negotiated.
     pub(crate) fn new(ssrc: u32, mid: &str, ids: &HeaderExtensions, audio: bool) -> Self {
-        let mut template =
-            Self { bytes: [0; TEMPLATE], len: FIXED, transport_sequence: None, audio_level: None };
+        let mut template = Self {
+            bytes: [0; TEMPLATE],
+            len: FIXED,
+            transport_sequence: None,
+            audio_level: None,
+            playout_delay: None,
+        };
         template.put(0, &[VERSION_2]);
         template.put(8, &ssrc.to_be_bytes());
         template.len = FIXED + 4;
@@ -133,6 +145,10 @@ impl Template {
         if let (Some(id), true) = (ids.audio_level, audio) {
             template.audio_level = Some(template.element(id, &[0x7f]));
         }
+        if let (Some(id), false) = (ids.playout_delay, audio) {
+            template.playout_delay = Some(template.element(id, &[0; 3]));
+            template.set_playout_delay(Duration::ZERO);
+        }
         template.len = template.len.next_multiple_of(4);
         let words = (template.len - FIXED - 4) / 4;
         if words == 0 {
@@ -140,7 +156,7 @@ impl Template {
         } else {
             template.put(0, &[VERSION_2 | EXTENSION]);
             template.put(FIXED, &ONE_BYTE_PROFILE.to_be_bytes());
-            // At most 24 bytes of elements: the word count fits.
+            // At most 27 bytes of elements: the word count fits.
             template.put(FIXED + 2, &[0, words as u8]);
         }
         template
@@ -152,6 +168,17 @@ impl Template {
 
     pub(crate) fn has_transport_sequence(&self) -> bool {
         self.transport_sequence.is_some()
+    }
+
+    /// How long the receiver is to hold pictures back at least, from now on: 12 bits each for the
+    /// least and the longest delay, in steps of 10 ms.
+    pub(crate) fn set_playout_delay(&mut self, least: Duration) {
+        if let Some(at) = self.playout_delay {
+            let least = u32::try_from(least.as_millis() / 10).unwrap_or(u32::MAX);
+            let [_, bytes @ ..] =
+                (least.min(LONGEST_PLAYOUT) << 12 | LONGEST_PLAYOUT).to_be_bytes();
+            self.put(at, &bytes);
+        }
     }
 
     /// Writes a header to the front of `out`, which must have room for [`Self::len`] bytes.
@@ -205,6 +232,7 @@ mod tests {
         repaired_rid: Some(11),
         transport_sequence: Some(3),
         audio_level: Some(1),
+        playout_delay: Some(6),
     };
 
     fn fields() -> Fields {
@@ -247,6 +275,22 @@ mod tests {
         assert_eq!(extensions.mid, Some(b"video".as_slice()));
         assert_eq!(extensions.transport_sequence, Some(777));
         assert_eq!(extensions.audio_level, Some(0x85));
+    }
+
+    #[test]
+    fn pictures_say_how_long_to_hold_them_back_and_sound_does_not() {
+        let delay_of = |template: &Template| {
+            use rtc::shared::marshal::Unmarshal;
+            let mut packet = vec![0u8; template.len()];
+            template.write(&fields(), &mut packet);
+            let read = rtc::rtp::Packet::unmarshal(&mut packet.as_slice()).unwrap();
+            read.header.get_extension(6).map(|bytes| bytes.to_vec())
+        };
+        let mut picture = Template::new(7, "0123456789abcdef", &IDS, false);
+        assert_eq!(delay_of(&picture), Some(vec![0, 0x03, 0xe8]));
+        picture.set_playout_delay(Duration::from_millis(290));
+        assert_eq!(delay_of(&picture), Some(vec![0x01, 0xd3, 0xe8]));
+        assert_eq!(delay_of(&Template::new(7, "0", &IDS, true)), None);
     }
 
     #[test]

@@ -35,6 +35,8 @@ const MAX_CHOICES: usize = MAX_LAYERS * (MAX_TID as usize + 1);
 struct Choices {
     slot: u8,
     source: TrackId,
+    /// How long repair takes on the source's way to us.
+    repair: Duration,
     class: Class,
     elastic: bool,
     targets: [Target; MAX_CHOICES],
@@ -62,6 +64,12 @@ impl Shard {
             })
             .collect();
         let Some(member) = self.peers.get_mut(&key) else { return };
+        for c in &choices {
+            let wait = c.repair + member.repair_down.get();
+            if let Some(slot) = member.peer.slot_mut(usize::from(c.slot)) {
+                slot.hold_back(wait);
+            }
+        }
         let Some(estimate) = member.peer.congestion().estimate() else {
             // Nothing is known of this client's network: it gets the best there is.
             for c in &choices {
@@ -113,6 +121,7 @@ impl Shard {
                 let mut choices = Choices {
                     slot: n as u8, // at most MAX_SLOTS
                     source,
+                    repair: publisher.repair_up.get(),
                     class: state.call.class(source),
                     elastic: !publication.is_simulcast(),
                     targets: [Target { layer: 0, tid: MAX_TID }; MAX_CHOICES],
@@ -204,7 +213,7 @@ impl Shard {
         if !member.meter.is_due(now.mono) {
             return;
         }
-        let observed = member.observe();
+        let observed = member.observe(now);
         let Some(quality) = member.meter.update(now.mono, &observed) else { return };
         let (call, participant) = (member.call, member.participant);
         metrics::histogram!("vbranch_sfu_quality_score").record(f64::from(quality.score));
@@ -235,8 +244,12 @@ impl super::Member {
         }
     }
 
-    fn observe(&mut self) -> Observed {
-        let (expected, _, lost, jitter) = self.peer.incoming_mut().take_interval();
+    fn observe(&mut self, now: Now) -> Observed {
+        let (interval, jitter) = self.peer.incoming_mut().take_interval();
+        let rtt = self.peer.rtt();
+        self.repair_up.update(now.mono, interval.share(interval.lost), rtt);
+        let estimate = self.peer.congestion().estimate();
+        self.repair_down.update(now.mono, estimate.map_or(0.0, |e| e.loss), rtt);
         let slots = self.peer.slots().iter().filter(|slot| slot.showing().is_some());
         let heard = slots.map(|slot| slot.heard());
         let (mut down, mut jitter) = (0u8, jitter);
@@ -244,16 +257,15 @@ impl super::Member {
             down = down.max(heard.fraction_lost);
             jitter = jitter.max(heard.jitter);
         }
-        let loss_up = if expected == 0 { 0.0 } else { lost as f32 / expected as f32 };
         let loss = f32::from(down) / 256.0;
         Observed {
-            loss_up,
+            loss_up: interval.share(interval.lost_after_repair),
             // Reports speak of loss before repair; what a retransmission and a try more cannot
             // bring is about its square.
             loss_down: loss * loss,
-            rtt: self.peer.rtt(),
+            rtt,
             jitter,
-            available: self.peer.congestion().estimate().map(|e| e.bitrate.bps()),
+            available: estimate.map(|e| e.bitrate.bps()),
             wanted: self.wanted,
             cpu_limited: self.cpu_limited,
         }

@@ -8,6 +8,7 @@ use crate::{
     handle::{Answer, Command, JoinError},
     peer::Peer,
     sdp::Offer,
+    stream::repair::RepairWait,
     tap::feed::Input,
 };
 
@@ -110,6 +111,8 @@ impl Shard {
             takes: vec![],
             wanted: 0,
             meter: Meter::default(),
+            repair_up: RepairWait::default(),
+            repair_down: RepairWait::default(),
             cpu_limited: false,
             screen: false,
         };

@@ -34,7 +34,7 @@ use crate::{
     io::{Batch, Listening, MAX_PACKET, TcpEvent, TcpPort, UdpPort},
     peer::{Peer, PeerSetup},
     rtp::{is_rtcp, ssrc_of},
-    stream::report::ntp_from_unix,
+    stream::{repair::RepairWait, report::ntp_from_unix},
     tap::feed::TapFeed,
     transport::{
         Path, TcpId,
@@ -58,6 +58,13 @@ const CALL_TICK: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// Batches of datagrams taken before commands and timers get their turn.
 const BATCHES: usize = 16;
+/// Batches taken before what they brought leaves. More makes for fewer, longer sends when there is
+/// much to do; fewer makes the first packet wait less for the last: about half a millisecond.
+const BATCHES_PER_FLUSH: usize = 4;
+/// After a round that brought more than one datagram the thread rests so long. What comes meanwhile
+/// is received, and sent, many at a time: network cards moderate their interrupts alike. Halves the
+/// CPU of a loaded core; delays a packet by 0.1 ms on average. Longer delays more than it saves.
+const REST: Duration = Duration::from_micros(200);
 /// Addresses remembered per peer; the oldest makes room. A roaming phone uses a few at a time.
 const MAX_ADDRESSES: usize = 16;
 
@@ -130,6 +137,9 @@ struct Member {
     /// What its slots would take at their best, bit/s.
     wanted: u64,
     meter: Meter,
+    /// How long losses take to be repaired, of what the client sends and of what it gets.
+    repair_up: RepairWait,
+    repair_down: RepairWait,
     cpu_limited: bool,
     screen: bool,
 }
@@ -216,8 +226,10 @@ impl Shard {
                     }
                 }
             }
+            let mut datagrams = 0;
             if readable {
-                readable = self.read(&mut batch);
+                (datagrams, readable) = self.read(&mut batch);
+                self.flush();
             }
             self.read_tcp(&mut busy, &mut batch);
             if !self.run_commands() {
@@ -225,6 +237,9 @@ impl Shard {
             }
             self.run_timers();
             self.flush();
+            if datagrams > 1 && !readable {
+                std::thread::sleep(REST);
+            }
         }
         self.shut_down();
     }
@@ -245,26 +260,31 @@ impl Shard {
         Now { mono, instant: self.clock.instant(mono) }
     }
 
-    /// Takes up to `BATCHES` batches; true while there may be more.
-    fn read(&mut self, batch: &mut Batch) -> bool {
-        for _ in 0..BATCHES {
+    /// Takes up to `BATCHES` batches; gives how many datagrams there were, and true while there may
+    /// be more.
+    fn read(&mut self, batch: &mut Batch) -> (u64, bool) {
+        let mut datagrams = 0;
+        for round in 1..=BATCHES {
             match self.udp.receive(batch) {
                 Ok(()) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return (datagrams, false),
                 // ICMP errors of peers that went away surface here; the socket is fine.
                 Err(error) => tracing::debug!(%error, "receive"),
             }
             // One look at the clock for all packets of a system call: they came together.
             let now = self.now();
+            datagrams += batch.datagrams();
             self.received.increment(batch.datagrams());
             let local = self.udp.local_addr().ip();
             batch.for_each(|from, to, datagram| {
                 let path = Path::Udp { remote: from, local: to.unwrap_or(local) };
                 self.handle_datagram(now, path, datagram);
             });
-            self.flush();
+            if round % BATCHES_PER_FLUSH == 0 {
+                self.flush();
+            }
         }
-        true
+        (datagrams, true)
     }
 
     fn read_tcp(&mut self, busy: &mut Vec<TcpId>, batch: &mut Batch) {

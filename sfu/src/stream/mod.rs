@@ -20,6 +20,7 @@ pub(crate) mod keyframe;
 pub(crate) mod nack;
 pub(crate) mod receive;
 pub(crate) mod red;
+pub(crate) mod repair;
 pub(crate) mod report;
 pub(crate) mod rewrite;
 mod ring;

@@ -50,6 +50,13 @@ pub(crate) struct Interval {
     pub(crate) lost_after_repair: u64,
 }
 
+impl Interval {
+    /// A share of what was sent, 0–1.
+    pub(crate) fn share(&self, packets: u64) -> f32 {
+        if self.expected == 0 { 0.0 } else { packets as f32 / self.expected as f32 }
+    }
+}
+
 /// State of one incoming SSRC.
 #[derive(Debug)]
 pub(crate) struct ReceiveStream {
