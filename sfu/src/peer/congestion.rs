@@ -13,7 +13,6 @@ use crate::bwe::{Bitrate, BweConfig, Class, Estimate, PacedQueue, Padding, SendB
 pub(crate) struct Congestion {
     bwe: Option<SendBwe>,
     waiting: PacedQueue<(Ready, Kept)>,
-    rtt: Option<Duration>,
     /// Slots whose waiting packets were dropped: they need a key frame. One bit each.
     broken: u32,
 }
@@ -21,7 +20,7 @@ pub(crate) struct Congestion {
 impl Congestion {
     pub(crate) fn new(config: Option<BweConfig>) -> Self {
         let bwe = config.map(SendBwe::new);
-        Self { bwe, waiting: PacedQueue::default(), rtt: None, broken: 0 }
+        Self { bwe, waiting: PacedQueue::default(), broken: 0 }
     }
 
     /// The present estimate; `None` for a client that gives no feedback.
@@ -105,15 +104,9 @@ impl Congestion {
     }
 
     pub(crate) fn set_rtt(&mut self, now: Mono, rtt: Duration) {
-        self.rtt = Some(rtt);
         if let Some(bwe) = &mut self.bwe {
             bwe.set_rtt(now, rtt);
         }
-    }
-
-    /// The round trip, once measured.
-    pub(crate) fn rtt(&self) -> Option<Duration> {
-        self.rtt.or_else(|| self.estimate().map(|e| e.rtt))
     }
 
     /// The client is reached another way: what was learnt of the old one is forgotten.

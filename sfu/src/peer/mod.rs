@@ -89,6 +89,8 @@ pub(crate) struct Peer {
     outbound: Option<Outbound>,
     /// When something authenticated last came from where the client is sent to.
     heard: Mono,
+    /// Round trip by the client's reports, smoothed; `None` before the first.
+    round_trip: Option<Duration>,
     incoming: Incoming,
     slots: Vec<Slot>,
     /// Arrival times for the client's own congestion control.
@@ -227,8 +229,7 @@ impl Peer {
 
     /// The round trip to the client, measured or assumed.
     pub(crate) fn rtt(&self) -> Duration {
-        let heard = self.slots.iter().filter_map(|s| s.heard().rtt).min();
-        heard.or(self.congestion.rtt()).unwrap_or(ASSUMED_RTT)
+        self.round_trip.or(self.congestion.estimate().map(|e| e.rtt)).unwrap_or(ASSUMED_RTT)
     }
 
     /// Puts something else into a slot.

@@ -113,13 +113,15 @@ impl Peer {
 
     fn handle_blocks(&mut self, now: Mono, blocks: rtcp::Blocks<'_>) {
         for block in blocks.iter() {
-            if let Some(slot) = self.slots.iter_mut().find(|s| s.ssrc == block.ssrc) {
-                slot.stream().on_report(now, &block);
+            let slot = self.slots.iter_mut().find(|s| s.ssrc == block.ssrc);
+            if let Some(rtt) = slot.and_then(|slot| slot.stream().on_report(now, &block)) {
+                // One of the path, not of each stream: sound is reported on every five seconds only.
+                // Reports are seldom, so a path that has become longer counts soon.
+                let old = self.round_trip.unwrap_or(rtt);
+                let smoothed = if rtt > old { (old + rtt) / 2 } else { (old * 3 + rtt) / 4 };
+                self.round_trip = Some(smoothed);
+                self.congestion.set_rtt(now, smoothed);
             }
-        }
-        let rtt = self.slots.iter().filter_map(|s| s.heard().rtt).min();
-        if let Some(rtt) = rtt {
-            self.congestion.set_rtt(now, rtt);
         }
     }
 

@@ -28,7 +28,7 @@ impl Peer {
         if now < self.next_report {
             return;
         }
-        let early = self.slots.iter().all(|slot| slot.heard().rtt.is_none());
+        let early = self.round_trip.is_none();
         self.next_report = now + if early { FIRST_REPORTS } else { REPORT_EVERY };
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + HOUSEKEEPING;

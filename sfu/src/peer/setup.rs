@@ -106,6 +106,7 @@ impl Peer {
             inbound: None,
             outbound: None,
             heard: now,
+            round_trip: None,
             incoming,
             slots,
             arrivals: numbered.then(ArrivalLog::default),

@@ -91,8 +91,6 @@ pub(crate) struct Heard {
     pub(crate) fraction_lost: u8,
     /// Interarrival jitter.
     pub(crate) jitter: Duration,
-    /// Round trip, smoothed; `None` before the first answer to a sender report.
-    pub(crate) rtt: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -181,15 +179,14 @@ impl SendStream {
         Some(SenderInfo { ntp, rtp, packets: self.packets, octets: self.octets })
     }
 
-    /// A report block of the subscriber for this stream.
-    pub(crate) fn on_report(&mut self, now: Mono, block: &ReportBlock) {
+    /// A report block of the subscriber for this stream. Gives the round trip it shows, if it
+    /// answers a sender report.
+    pub(crate) fn on_report(&mut self, now: Mono, block: &ReportBlock) -> Option<Duration> {
         self.heard.fraction_lost = block.fraction_lost;
         let micros = u64::from(block.jitter) * 1_000_000;
         let micros = micros.checked_div(u64::from(self.clock_rate)).unwrap_or(0);
         self.heard.jitter = Duration::from_micros(micros);
-        if let Some(rtt) = self.round_trip(now, block) {
-            self.heard.rtt = Some(self.heard.rtt.map_or(rtt, |old| (old * 3 + rtt) / 4));
-        }
+        self.round_trip(now, block)
     }
 
     /// What the subscriber said last.
