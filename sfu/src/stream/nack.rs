@@ -10,7 +10,7 @@ const REORDER_WAIT: Duration = Duration::from_millis(10);
 
 /// Shortest time between two requests for one packet. Shorter asks twice while the first answer
 /// is under way (senders refuse repeats within a round trip anyway).
-const MIN_REPEAT: Duration = Duration::from_millis(40);
+pub(super) const MIN_REPEAT: Duration = Duration::from_millis(40);
 
 /// Requests spaced one round trip; those after grow by a quarter of it each. With 30 % loss both
 /// ways, six requests bring 98 % of the packets.

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use vbranch_domain::Mono;
 
+use super::nack::MIN_REPEAT;
+
 /// From this share of loss on pictures are held back: below, a freeze now and then costs less than
 /// the delay.
 const LOSS: f32 = 0.03;
@@ -46,7 +48,7 @@ impl RepairWait {
         let needed = if self.loss < LOSS {
             Duration::ZERO
         } else {
-            (rtt.mul_f32(ROUND_TRIPS) + NOTICE).min(MOST)
+            (rtt.max(MIN_REPEAT).mul_f32(ROUND_TRIPS) + NOTICE).min(MOST)
         };
         if needed > self.wait + STEP {
             self.wait = needed;
