@@ -13,6 +13,7 @@ mod content;
 mod metrics;
 mod png;
 pub mod ports;
+mod sdp;
 mod signaling;
 mod store;
 mod visit;

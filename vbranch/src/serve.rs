@@ -29,7 +29,7 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Pages that a demo account can sign in to today.
-const PAGES: [&str; 2] = ["/staff", "/audit"];
+const PAGES: [&str; 3] = ["/staff", "/supervisor", "/audit"];
 
 /// Everything that runs.
 struct Running {
@@ -156,7 +156,7 @@ fn announce(address: SocketAddr, config: &Config, demo: bool) -> anyhow::Result<
             "\n  Demo accounts have public passwords: never run --demo for real customers."
         )?;
     } else {
-        writeln!(out, "  Pages      http://{host}/staff, /audit")?;
+        writeln!(out, "  Pages      http://{host}{}", PAGES.join(", "))?;
     }
     writeln!(out, "  Metrics    http://{host}/metrics   API  http://{host}/api/docs")?;
     writeln!(

@@ -2,13 +2,13 @@
 
 use vbranch_domain::{UserId, VisitId, recording};
 
-use super::{App, Problem, message::ServerMessage};
+use super::{App, Problem, message::ServerMessage, staff::Viewer};
 use crate::{
     auth::TokenHash,
     branch::{Link, Views},
     store::StoredVisit,
     visit::{
-        Visit,
+        Refusal, Visit,
         view::{CustomerView, StaffView, StoresView},
     },
 };
@@ -68,12 +68,24 @@ impl App {
     }
 }
 
-/// What is pushed to somebody signed in who watches a visit: it is theirs, or they attend it.
-pub(super) fn watched(views: &Views, who: UserId) -> Result<ServerMessage, Problem> {
-    if let Ok(view) = views.supervisor(who) {
-        return Ok(ServerMessage::SupervisedVisit { visit: Box::new((*view).clone()) });
-    }
-    own_view(views, who).map(|view| ServerMessage::StaffVisit { visit: Box::new(view) })
+/// Whether somebody signed in may watch a visit: it is theirs, or they attend it.
+pub(super) fn may_watch(views: &Views, who: Viewer) -> Result<(), Problem> {
+    let attends = views.supervisors.iter().any(|(id, _)| *id == who.id);
+    if attends || views.owner == Some(who.id) { Ok(()) } else { Err(not_theirs(who)) }
+}
+
+/// What is pushed to somebody who watches a visit, while they may.
+pub(super) fn watched(views: &Views, who: Viewer) -> Result<ServerMessage, Problem> {
+    may_watch(views, who)?;
+    Ok(match views.supervisor(who.id) {
+        Ok(view) => ServerMessage::SupervisedVisit { visit: Box::new((*view).clone()) },
+        Err(_) => ServerMessage::StaffVisit { visit: Box::new((*views.staff).clone()) },
+    })
+}
+
+/// Why a visit is not shown to somebody: a supervisor could attend it.
+pub(super) fn not_theirs(who: Viewer) -> Problem {
+    if who.supervises { Refusal::NotSupervising.into() } else { Problem::NOT_YOUR_VISIT }
 }
 
 /// The staff side of these views, for its owner.

@@ -255,6 +255,11 @@ impl From<JoinError> for Problem {
                 Self { status: unprocessable, code: "codec_not_agreed", detail: detail.into() }
             }
             JoinError::Media(MediaError::Unavailable) => Self::unavailable("joining media", &error),
+            JoinError::WatchOnly => Self::new(
+                unprocessable,
+                "watch_only",
+                "This token is to watch: offer every media section as a=recvonly or a=inactive.",
+            ),
             JoinError::Recorder(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "recording_unavailable",

@@ -3,8 +3,8 @@
 //!
 //! The server is ICE-lite and puts its candidates into the answer. Trickled candidates are taken
 //! and need not be looked at: the client's checks tell its addresses. There is no ICE restart by
-//! PATCH; a client whose network changed is followed, and may post again, which replaces its
-//! former session.
+//! PATCH; a client whose network changed is followed, and may post again. That replaces its
+//! former session, and its connection too unless the offer is one that restarts ICE.
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl Protocol {
         (status = 404, body = ProblemBody, description = "`call_unknown`"),
         (status = 409, body = ProblemBody, description = "`visit_closed`"),
         (status = 415, body = ProblemBody, description = "`not_sdp`"),
-        (status = 422, body = ProblemBody, description = "`bad_sdp`, `codec_not_agreed`"),
+        (status = 422, body = ProblemBody, description = "`bad_sdp`, `codec_not_agreed`, `watch_only`"),
         (status = 429, body = ProblemBody, description = "`too_many_joins`"),
     )
 )]

@@ -1,12 +1,14 @@
 //! The WebSocket: pushes snapshots, takes little. What a client has not read yet is replaced by
 //! what is newer, so a slow reader costs one snapshot, not a queue.
 
+mod admission;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{
         State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, WebSocket, close_code},
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     http::HeaderMap,
     response::Response,
@@ -15,7 +17,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
-use vbranch_domain::{Mono, Redacted, UserId, VisitId};
+use vbranch_domain::{Mono, VisitId};
+
+use admission::session;
 
 use super::{
     App, Problem,
@@ -26,10 +30,9 @@ use super::{
     staff::{Viewer, queue_for},
 };
 use crate::{
-    auth::{Session, SessionError, Token, TokenHash, origin_allowed, session_token},
+    auth::{TokenHash, origin_allowed, session_token},
     branch::{QueueRow, Views},
     metrics::OpenSocket,
-    store::Role,
     visit::Actor,
 };
 
@@ -90,6 +93,11 @@ struct Connection {
     session_ended: Option<watch::Receiver<()>>,
     /// The visit that is pushed.
     visit: Option<VisitId>,
+    /// The visit as it was pushed last.
+    sent_visit: Option<Utf8Bytes>,
+    /// The queue as it was pushed last.
+    sent_queue: Option<Utf8Bytes>,
+    /// What the page said of its machine in this visit, and when.
     cpu: Option<(bool, Mono)>,
     limits: Limits,
     _open: OpenSocket,
@@ -132,6 +140,8 @@ impl Connection {
             queue: None,
             session_ended: None,
             visit: None,
+            sent_visit: None,
+            sent_queue: None,
             cpu: None,
             limits: Limits::new(now),
             _open: OpenSocket::new(),
@@ -200,7 +210,7 @@ impl Connection {
             }
             (ClientMessage::Hello { token: None }, Who::Unknown) => self.hello_staff().await,
             (ClientMessage::Watch { visit }, Who::Staff(me)) => {
-                let me = me.id;
+                let me = *me;
                 self.watch_as_staff(visit, me).await
             }
             (ClientMessage::CpuLimited { .. }, Who::Unknown) => {
@@ -218,34 +228,6 @@ impl Connection {
         }
     }
 
-    async fn hello_customer(&mut self, shown: Redacted<String>) -> Result<(), Option<End>> {
-        let visit = match Token::parse(shown.expose()) {
-            Some(token) => self.app.visit_of_link(&token.hash()).await,
-            None => Err(Problem::LINK_UNKNOWN),
-        };
-        let visit = match visit {
-            Ok(visit) => visit,
-            Err(problem) => return self.refuse(problem).await,
-        };
-        self.who = Who::Customer;
-        self.visit = Some(visit);
-        match self.app.branch.watch(visit).await {
-            Ok(Some(mut views)) => {
-                views.mark_changed();
-                self.views = Some(views);
-                Ok(())
-            }
-            // Over long ago: there is one snapshot and no other will come.
-            Ok(None) => match self.app.customer_view(visit).await {
-                Ok(view) => {
-                    self.send(&ServerMessage::CustomerVisit { visit: Box::new(view) }).await
-                }
-                Err(problem) => self.refuse(problem).await,
-            },
-            Err(error) => self.refuse(error.into()).await,
-        }
-    }
-
     /// Passed on where it is news, and not more often than it can change.
     async fn cpu_limited(&mut self, by: Actor, limited: bool) -> Result<(), Option<End>> {
         let now = self.limits.heard();
@@ -255,44 +237,6 @@ impl Connection {
         match self.app.branch.cpu_limited(visit, by, limited).await {
             Ok(()) => Ok(()),
             Err(error) => self.complain(&error.into()).await,
-        }
-    }
-
-    async fn hello_staff(&mut self) -> Result<(), Option<End>> {
-        let session = match session(&self.app, self.cookie).await {
-            Ok(session) => session,
-            Err(problem) => return self.refuse(problem).await,
-        };
-        let supervises = match session.account.role {
-            Role::Staff => false,
-            Role::Supervisor => true,
-            Role::Auditor | Role::Admin => return self.refuse(Problem::FORBIDDEN).await,
-        };
-        self.who = Who::Staff(Viewer { id: session.account.id, supervises });
-        self.session_ended = self.app.sessions.ended(&session.token);
-        let mut queue = self.app.branch.queue();
-        queue.mark_changed();
-        self.queue = Some(queue);
-        Ok(())
-    }
-
-    async fn watch_as_staff(&mut self, visit: VisitId, me: UserId) -> Result<(), Option<End>> {
-        match self.app.branch.watch(visit).await {
-            Ok(Some(mut views)) => {
-                let allowed = watched(&views.borrow(), me).map(|_| ());
-                if let Err(problem) = allowed {
-                    return self.complain(&problem).await;
-                }
-                views.mark_changed();
-                self.visit = Some(visit);
-                self.views = Some(views);
-                Ok(())
-            }
-            Ok(None) => match self.app.staff_view(visit, me).await {
-                Ok(view) => self.send(&ServerMessage::StaffVisit { visit: Box::new(view) }).await,
-                Err(problem) => self.complain(&problem).await,
-            },
-            Err(error) => self.refuse(error.into()).await,
         }
     }
 
@@ -307,19 +251,19 @@ impl Connection {
             };
         }
         let now = views.borrow_and_update().clone();
-        match self.who {
+        let seen = match self.who {
             Who::Customer => {
-                let visit = Box::new((*now.customer).clone());
-                self.send(&ServerMessage::CustomerVisit { visit }).await
+                Ok(ServerMessage::CustomerVisit { visit: Box::new((*now.customer).clone()) })
             }
-            Who::Staff(me) => match watched(&now, me.id) {
-                Ok(message) => self.send(&message).await,
-                Err(problem) => {
-                    self.views = None;
-                    self.complain(&problem).await
-                }
-            },
-            Who::Unknown => Ok(()),
+            Who::Staff(me) => watched(&now, me),
+            Who::Unknown => return Ok(()),
+        };
+        match seen {
+            Ok(message) => self.push(&message).await,
+            Err(problem) => {
+                self.views = None;
+                self.complain(&problem).await
+            }
         }
     }
 
@@ -329,7 +273,21 @@ impl Connection {
             return Err(Some(GOING_AWAY));
         };
         let visits = queue_for(&queue.borrow_and_update(), me);
-        self.send(&ServerMessage::Queue { visits }).await
+        self.push(&ServerMessage::Queue { visits }).await
+    }
+
+    /// Sends a snapshot if it is news. One that repeats the last would tell that something has
+    /// happened of which this viewer is not to know, such as that a supervisor listens.
+    async fn push(&mut self, snapshot: &ServerMessage) -> Result<(), Option<End>> {
+        let text = written(snapshot)?;
+        let last = match snapshot {
+            ServerMessage::Queue { .. } => &mut self.sent_queue,
+            _ => &mut self.sent_visit,
+        };
+        if last.replace(text.clone()).as_ref() == Some(&text) {
+            return Ok(());
+        }
+        self.deliver(Message::Text(text)).await
     }
 
     /// An open console counts as activity: staff in a long call are not signed out of it. What
@@ -369,13 +327,8 @@ impl Connection {
     }
 
     async fn send(&mut self, message: &ServerMessage) -> Result<(), Option<End>> {
-        match serde_json::to_string(message) {
-            Ok(json) => self.deliver(Message::Text(json.into())).await,
-            Err(error) => {
-                tracing::error!(%error, "a snapshot could not be written");
-                Err(Some(End { code: close_code::ERROR, reason: "internal" }))
-            }
-        }
+        let text = written(message)?;
+        self.deliver(Message::Text(text)).await
     }
 
     async fn deliver(&mut self, message: Message) -> Result<(), Option<End>> {
@@ -388,12 +341,13 @@ impl Connection {
 
 const GOING_AWAY: End = End { code: close_code::AWAY, reason: "going_away" };
 
-async fn session(app: &App, cookie: Option<TokenHash>) -> Result<Session, Problem> {
-    let token = cookie.ok_or(Problem::NOT_SIGNED_IN)?;
-    match app.sessions.authenticate(&token).await {
-        Ok(session) => Ok(session),
-        Err(SessionError::Invalid) => Err(Problem::NOT_SIGNED_IN),
-        Err(error) => Err(Problem::unavailable("the session could not be checked", &error)),
+fn written(message: &ServerMessage) -> Result<Utf8Bytes, Option<End>> {
+    match serde_json::to_string(message) {
+        Ok(json) => Ok(json.into()),
+        Err(error) => {
+            tracing::error!(%error, "a snapshot could not be written");
+            Err(Some(End { code: close_code::ERROR, reason: "internal" }))
+        }
     }
 }
 

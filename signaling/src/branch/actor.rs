@@ -221,28 +221,10 @@ impl Branch {
     fn hear(&mut self, event: PortEvent) {
         match event {
             PortEvent::MediaConnected { call, participant } => {
-                match self.registry.owner_of(call, participant) {
-                    Some((id, Whose::Party(party))) => self.tell(id, Command::Connected(party)),
-                    Some((id, Whose::Supervisor)) => {
-                        self.tell(id, Command::SupervisorConnected(participant));
-                    }
-                    Some((id, Whose::Guest)) => {
-                        self.tell(id, Command::Guest(GuestCommand::Connected(participant)));
-                    }
-                    None => {}
-                }
+                self.hear_connection(call, participant, true);
             }
             PortEvent::MediaDisconnected { call, participant } => {
-                match self.registry.owner_of(call, participant) {
-                    Some((id, Whose::Party(party))) => self.tell(id, Command::Disconnected(party)),
-                    Some((id, Whose::Supervisor)) => {
-                        self.tell(id, Command::SupervisorDisconnected(participant));
-                    }
-                    Some((id, Whose::Guest)) => {
-                        self.tell(id, Command::Guest(GuestCommand::Disconnected(participant)));
-                    }
-                    None => {}
-                }
+                self.hear_connection(call, participant, false);
             }
             PortEvent::Slots { call, participant, slots } => {
                 self.hear_call(call, Some(participant), CallNews::Slots(participant, slots));
@@ -261,6 +243,19 @@ impl Branch {
             }
             PortEvent::Recorder(event) => self.hear_recorder(event),
         }
+    }
+
+    fn hear_connection(&mut self, call: CallId, who: ParticipantId, up: bool) {
+        let Some((id, whose)) = self.registry.owner_of(call, who) else { return };
+        let command = match (whose, up) {
+            (Whose::Party(party), true) => Command::Connected(party),
+            (Whose::Party(party), false) => Command::Disconnected(party),
+            (Whose::Supervisor, true) => Command::SupervisorConnected(who),
+            (Whose::Supervisor, false) => Command::SupervisorDisconnected(who),
+            (Whose::Guest, true) => Command::Guest(GuestCommand::Connected(who)),
+            (Whose::Guest, false) => Command::Guest(GuestCommand::Disconnected(who)),
+        };
+        self.tell(id, command);
     }
 
     /// What concerns a participant must concern one of the visit's own.

@@ -5,6 +5,8 @@ use vbranch_domain::{CallId, ParticipantId, VisitId};
 use super::{Branch, BranchError, JoinError, Message};
 use crate::{
     auth::{Token, TokenHash},
+    ports::{MediaAnswer, MediaError},
+    sdp,
     visit::{Command, GuestCommand, GuestPlan, Inviter, MediaRight, NewGuest},
 };
 
@@ -93,22 +95,43 @@ impl Branch {
     async fn guest_join_now(&self, key: GuestKey, offer: String) -> Result<GuestAnswer, JoinError> {
         let plan = self.ask(|reply| Message::Guest { key, joins: true, reply }).await??;
         self.ports.media.check_offer(&offer)?;
+        if key.right == MediaRight::Watch && sdp::sends(&offer) {
+            return Err(JoinError::WatchOnly);
+        }
         let seen = self.look(plan.visit).await?.ok_or(BranchError::Unknown)?;
         let _one_at_a_time = seen.media.lock().await;
         let session = Token::random().ok_or(BranchError::Unavailable)?;
-        let joined = Command::Guest(GuestCommand::Joined(plan.participant, session.hash()));
+        let joining = Command::Guest(GuestCommand::Joining(plan.participant, session.hash()));
         // Before the connection can be up, and refused where the token was taken back meanwhile.
-        self.step_on(plan.visit, joined).await?;
+        self.step_on(plan.visit, joining).await?;
         let seat = key.right.seat();
         let answer = self.ports.media.join(plan.call, plan.participant, seat, offer).await;
-        if answer.is_err() {
-            let leave = GuestCommand::Leave(plan.participant, session.hash());
-            self.step_on(plan.visit, Command::Guest(leave)).await?;
-            // The former connection may be up still, and its session is over.
-            self.ports.media.leave(plan.call, plan.participant).await;
-        }
+        let known = self.guest_answered(&plan, &session, &answer).await;
         self.hang_up_if_over(plan.visit, plan.call).await;
+        known?;
         Ok(GuestAnswer { sdp: answer?.sdp, session })
+    }
+
+    /// Tells the visit what came of a join, before the client can have the answer, hence before a
+    /// new connection can be up.
+    async fn guest_answered(
+        &self,
+        plan: &GuestPlan,
+        session: &Token,
+        answer: &Result<MediaAnswer, MediaError>,
+    ) -> Result<(), BranchError> {
+        let command = match answer {
+            // No new connection: the guest has never left.
+            Ok(MediaAnswer { restarted: true, .. }) => return Ok(()),
+            Ok(_) => GuestCommand::Joined(plan.participant),
+            Err(_) => {
+                // The former connection may be up still, and its session is over.
+                self.ports.media.leave(plan.call, plan.participant).await;
+                GuestCommand::Leave(plan.participant, session.hash())
+            }
+        };
+        self.step_on(plan.visit, Command::Guest(command)).await?;
+        Ok(())
     }
 
     /// Ends a session.

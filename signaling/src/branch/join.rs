@@ -20,6 +20,9 @@ pub enum JoinError {
     /// The media plane.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The offer is to send, and the token is to watch.
+    #[error("a token to watch does not send")]
+    WatchOnly,
     /// The recorder: without it there is no call.
     #[error(transparent)]
     Recorder(#[from] RecorderError),

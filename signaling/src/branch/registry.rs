@@ -29,14 +29,19 @@ pub(super) struct Place {
     pub views: watch::Sender<Views>,
     pub media: Arc<Mutex<()>>,
     pub worker: Option<mpsc::Sender<PortCall>>,
-    customer_joins: RecentJoins,
-    staff_joins: RecentJoins,
-    /// Of all who attend: no call needs many of them at once.
-    supervisor_joins: RecentJoins,
-    guest_joins: Vec<(ParticipantId, RecentJoins)>,
+    /// Of each who has joined, guests included: as many as a visit ever has places.
+    joins: HashMap<ParticipantId, RecentJoins>,
     /// When it ended, and what the journal must have reached before it can be forgotten.
     pub ended: Option<(Mono, u64)>,
     token: TokenHash,
+}
+
+impl Place {
+    /// Counts a join, unless this participant has joined too often lately.
+    fn admit(&mut self, who: ParticipantId, now: Mono) -> Result<(), BranchError> {
+        let admitted = self.joins.entry(who).or_default().admit(now);
+        if admitted { Ok(()) } else { Err(BranchError::TooManyJoins) }
+    }
 }
 
 /// Whose media it is.
@@ -163,10 +168,7 @@ impl Registry {
             views,
             media: Arc::default(),
             worker: None,
-            customer_joins: RecentJoins::default(),
-            staff_joins: RecentJoins::default(),
-            supervisor_joins: RecentJoins::default(),
-            guest_joins: Vec::new(),
+            joins: HashMap::new(),
             ended: None,
             token,
         };
@@ -178,12 +180,8 @@ impl Registry {
         let place = self.places.get_mut(&id).ok_or(BranchError::Unknown)?;
         // First: who may not join at all must not use up the joins of who may.
         let plan = place.visit.media_plan(by, now)?;
-        let joins = match by.party() {
-            Some(Party::Customer) => &mut place.customer_joins,
-            Some(Party::Staff) => &mut place.staff_joins,
-            None => &mut place.supervisor_joins,
-        };
-        if joins.admit(now.mono) { Ok(plan) } else { Err(BranchError::TooManyJoins) }
+        place.admit(plan.participant, now.mono)?;
+        Ok(plan)
     }
 
     /// What somebody with a token may do, and where; counts a join if it is to be one.
@@ -199,20 +197,10 @@ impl Registry {
             Err(Refusal::GuestUnknown) => return Err(BranchError::NotInvited),
             plan => plan?,
         };
-        if !joins {
-            return Ok(plan);
+        if joins {
+            place.admit(plan.participant, now.mono)?;
         }
-        // Those whose token was taken back need not be counted any longer.
-        let visit = &place.visit;
-        place.guest_joins.retain(|(who, _)| visit.has_guest(*who));
-        let known = place.guest_joins.iter().position(|(who, _)| *who == plan.participant);
-        let index = known.unwrap_or_else(|| {
-            place.guest_joins.push((plan.participant, RecentJoins::default()));
-            place.guest_joins.len() - 1
-        });
-        let admitted =
-            place.guest_joins.get_mut(index).is_some_and(|(_, recent)| recent.admit(now.mono));
-        if admitted { Ok(plan) } else { Err(BranchError::TooManyJoins) }
+        Ok(plan)
     }
 
     /// The visit whose call this is.

@@ -8,12 +8,15 @@ use vbranch_domain::{
     timeline::TimelineKind,
 };
 
-use super::{Outbox, PortCall, Refusal, Visit, state::VisitState};
+use super::{Outbox, PortCall, Refusal, Visit};
 use crate::auth::TokenHash;
 
-/// Tokens of one visit at one time. Each may hold a place in the call, of which the media plane
-/// has sixteen; more would let guests keep supervisors out.
+/// Tokens of one visit at one time: as many outsiders as can take part at once.
 const GUESTS: usize = 8;
+/// Tokens ever made in one visit, those taken back included. Whoever came by one keeps a place in
+/// the call, of which the media plane has 32, and a track of the recording, of which there are as
+/// many: with more tokens than this, guests could keep supervisors out or go unrecorded.
+const INVITATIONS: usize = 16;
 
 /// What a token allows.
 #[derive(
@@ -65,8 +68,11 @@ pub enum GuestCommand {
     Invite(Inviter, NewGuest),
     /// A token is taken back.
     Uninvite(Inviter, ParticipantId),
-    /// A session began; it replaces a former one of the same token.
-    Joined(ParticipantId, TokenHash),
+    /// A session begins; it replaces a former one of the same token.
+    Joining(ParticipantId, TokenHash),
+    /// It has a new connection, which is not up yet and for which the former one made way. Not
+    /// said of a connection that goes on with new ICE credentials.
+    Joined(ParticipantId),
     /// A session is ended by its owner.
     Leave(ParticipantId, TokenHash),
     /// A media connection is up.
@@ -88,11 +94,17 @@ pub struct GuestPlan {
     pub session: Option<TokenHash>,
 }
 
-/// All guests of a visit.
-pub(super) type Guests = Vec<Guest>;
+/// The guests of a visit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Guests {
+    /// Those whose token is good.
+    invited: Vec<Guest>,
+    /// Tokens made so far.
+    invitations: usize,
+}
 
 #[derive(Debug, Clone)]
-pub(super) struct Guest {
+struct Guest {
     id: NewGuest,
     invited_by: UserId,
     session: Option<TokenHash>,
@@ -105,12 +117,12 @@ impl Visit {
     /// # Errors
     /// Unknown here, made for the other right, or the call is not on.
     pub fn guest_plan(&self, token: &TokenHash, right: MediaRight) -> Result<GuestPlan, Refusal> {
-        let known = self.live.guests.iter().find(|g| g.id.token == *token);
+        let known = self.live.guests.invited.iter().find(|g| g.id.token == *token);
         let guest = known.ok_or(Refusal::GuestUnknown)?;
         if guest.id.right != right {
             return Err(Refusal::WrongRight);
         }
-        self.check_call_is_on()?;
+        self.check_in_call()?;
         let (visit, call) = (self.id, self.state.created.call);
         Ok(GuestPlan { visit, call, participant: guest.id.participant, session: guest.session })
     }
@@ -118,12 +130,12 @@ impl Visit {
     /// Whether the participant is one who has a token.
     #[must_use]
     pub fn has_guest(&self, participant: ParticipantId) -> bool {
-        self.live.guests.iter().any(|g| g.id.participant == participant)
+        self.live.guests.invited.iter().any(|g| g.id.participant == participant)
     }
 
     /// Guests who are in the call, with their seats.
     pub(super) fn guests_present(&self) -> impl Iterator<Item = (ParticipantId, Seat)> + '_ {
-        let present = self.live.guests.iter().filter(|g| g.connected);
+        let present = self.live.guests.invited.iter().filter(|g| g.connected);
         present.map(|g| (g.id.participant, g.id.right.seat()))
     }
 
@@ -131,8 +143,8 @@ impl Visit {
         match command {
             GuestCommand::Invite(by, guest) => self.invite(by, guest),
             GuestCommand::Uninvite(by, participant) => self.uninvite(out, by, participant),
-            GuestCommand::Joined(participant, session) => {
-                self.guest_joined(out, participant, session)
+            GuestCommand::Joining(participant, session) => {
+                self.guest_joining(out, participant, session)
             }
             GuestCommand::Leave(participant, session) => {
                 let guest = self.known_guest(participant)?;
@@ -144,7 +156,7 @@ impl Visit {
                 Ok(())
             }
             GuestCommand::Connected(participant) => self.guest_connected(out, participant),
-            GuestCommand::Disconnected(participant) => {
+            GuestCommand::Joined(participant) | GuestCommand::Disconnected(participant) => {
                 self.guest_gone(out, participant);
                 Ok(())
             }
@@ -153,12 +165,14 @@ impl Visit {
 
     fn invite(&mut self, by: Inviter, guest: NewGuest) -> Result<(), Refusal> {
         self.check_inviter(by)?;
-        self.check_call_is_on()?;
-        if self.live.guests.len() >= GUESTS {
+        self.check_in_call()?;
+        let guests = &mut self.live.guests;
+        if guests.invited.len() >= GUESTS || guests.invitations >= INVITATIONS {
             return Err(Refusal::TooManyGuests);
         }
+        guests.invitations += 1;
         let invited_by = by.user;
-        self.live.guests.push(Guest { id: guest, invited_by, session: None, connected: false });
+        guests.invited.push(Guest { id: guest, invited_by, session: None, connected: false });
         Ok(())
     }
 
@@ -171,23 +185,22 @@ impl Visit {
         self.check_inviter(by)?;
         self.known_guest(participant)?;
         self.guest_gone(out, participant);
-        self.live.guests.retain(|g| g.id.participant != participant);
+        self.live.guests.invited.retain(|g| g.id.participant != participant);
         Ok(())
     }
 
-    fn guest_joined(
+    fn guest_joining(
         &mut self,
         out: &mut Outbox,
         participant: ParticipantId,
         session: TokenHash,
     ) -> Result<(), Refusal> {
-        self.check_call_is_on()?;
+        self.check_in_call()?;
         let guest = self.known_guest(participant)?;
         guest.session = Some(session);
-        let publishes = guest.id.right == MediaRight::Publish;
-        // The former connection has made way for one that is not up yet.
-        self.guest_gone(out, participant);
-        if publishes && let Some(recording) = self.state.recording {
+        if guest.id.right == MediaRight::Publish
+            && let Some(recording) = self.state.recording
+        {
             let who = RecordedParticipant { id: participant, role: "third_party".to_owned() };
             out.port(PortCall::AddParticipant(recording, who));
         }
@@ -217,20 +230,12 @@ impl Visit {
     }
 
     fn known_guest(&mut self, participant: ParticipantId) -> Result<&mut Guest, Refusal> {
-        let mut guests = self.live.guests.iter_mut();
+        let mut guests = self.live.guests.invited.iter_mut();
         guests.find(|g| g.id.participant == participant).ok_or(Refusal::GuestUnknown)
     }
 
     fn check_inviter(&self, by: Inviter) -> Result<(), Refusal> {
         let owner = self.state.staff.as_ref().map(|staff| staff.id);
         if by.any_visit || owner == Some(by.user) { Ok(()) } else { Err(Refusal::NotYourVisit) }
-    }
-
-    fn check_call_is_on(&self) -> Result<(), Refusal> {
-        match self.state.phase {
-            VisitState::InCall => Ok(()),
-            VisitState::Closed => Err(Refusal::Closed),
-            _ => Err(Refusal::WrongState),
-        }
     }
 }

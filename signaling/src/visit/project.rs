@@ -131,6 +131,7 @@ impl Visit {
         ParticipantView {
             participant: who,
             seat,
+            guest: self.has_guest(who),
             connected: self.is_connected(seat, who),
             muted: muted.map(|(_, kind)| *kind).collect(),
             quality: self.live.call.quality_of(who).filter(|_| told),

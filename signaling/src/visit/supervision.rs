@@ -11,8 +11,8 @@ use super::{
 };
 use crate::content::Party;
 
-/// Different supervisors one visit ever has. Each is a participant of the recording; the media
-/// plane and the recorder take 16 in all.
+/// Different supervisors one visit ever has. Each keeps a place in the call, of which the media
+/// plane has 32, and a track of the recording, of which there are as many.
 const MAX_SUPERVISORS: usize = 4;
 
 /// A supervisor's media connection.
@@ -255,7 +255,8 @@ impl Visit {
         }
     }
 
-    const fn check_in_call(&self) -> Result<(), Refusal> {
+    /// Refuses what is for a running call only.
+    pub(super) const fn check_in_call(&self) -> Result<(), Refusal> {
         match self.state.phase {
             VisitState::InCall => Ok(()),
             VisitState::Closed => Err(Refusal::Closed),

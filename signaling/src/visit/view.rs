@@ -118,6 +118,8 @@ pub struct ParticipantView {
     pub participant: ParticipantId,
     /// As what.
     pub seat: Seat,
+    /// Whether they came by a token: who sits as a silent supervisor and is none only watches.
+    pub guest: bool,
     /// Whether their media is connected.
     pub connected: bool,
     /// What staff keep from the others.

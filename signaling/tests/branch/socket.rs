@@ -1,11 +1,12 @@
 //! The WebSocket: who hears what, and what it does not put up with.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     auth::cookie,
     support::{
-        Branch,
+        Branch, OFFER, eventually,
         socket::{Came, Socket},
     },
 };
@@ -31,8 +32,14 @@ async fn staff_see_the_queue_change_and_the_visit_they_took() {
     desk.send(json!({"type": "watch", "visit": visit})).await;
     desk.until(|m| m["type"] == "staff_visit" && m["visit"]["state"] == "in_call").await;
     customer.post("leave", json!({})).await;
-    desk.until(|m| m["type"] == "staff_visit" && m["visit"]["outcome"] == "abandoned").await;
-    desk.until(|m| m["type"] == "queue" && m["visits"] == json!([])).await;
+    // In either order.
+    let (mut over, mut empty) = (false, false);
+    desk.until(|m| {
+        over |= m["type"] == "staff_visit" && m["visit"]["outcome"] == "abandoned";
+        empty |= m["type"] == "queue" && m["visits"] == json!([]);
+        over && empty
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -55,7 +62,7 @@ async fn nobody_listens_to_another_visit() {
     let queue = spy.json().await;
     assert_eq!((&queue["type"], &queue["visits"][0]["mine"]), (&json!("queue"), &json!(false)));
     spy.send(json!({"type": "watch", "visit": visit})).await;
-    assert_eq!(spy.json().await["code"], "not_your_visit");
+    assert_eq!(spy.json().await["code"], "not_supervising", "a supervisor might");
 
     let mut page = Socket::customer(&branch, &customer.token).await;
     page.json().await;
@@ -136,4 +143,36 @@ async fn sockets_are_as_many_as_the_server_can_hold() {
     let branch = Branch::start_with(|c| c.limits.websockets = 1).await;
     let _one = Socket::open(&branch, None, None).await.unwrap();
     assert_eq!(Socket::open(&branch, None, None).await.err(), Some(503));
+}
+
+#[tokio::test]
+async fn what_changes_nothing_for_a_viewer_is_not_pushed_to_them() {
+    let branch = Branch::start().await;
+    let (cookie, _) = cookie(&branch, "staff").await;
+    let staff = branch.sign_in("staff").await;
+    let (customer, visit) = branch.call(&staff).await;
+    let boss = branch.sign_in("supervisor").await;
+    let mut page = Socket::customer(&branch, &customer.token).await;
+    page.json().await;
+    let mut desk = Socket::staff(&branch, &cookie).await;
+    desk.json().await;
+    desk.send(json!({"type": "watch", "visit": visit})).await;
+    desk.until(|m| m["type"] == "staff_visit").await;
+
+    let supervision = format!("/api/v1/visits/{visit}/supervision");
+    assert_eq!(boss.post(&supervision, json!({"mode": "silent"})).await.0, 200);
+    let media = format!("{supervision}/media");
+    assert_eq!(boss.post(&media, json!({"sdp": OFFER})).await.0, 200);
+    branch.peers.connect().await;
+    eventually(async || boss.get(&supervision).await.1["media"]["connected"] == true).await;
+    let end = boss.request(Method::DELETE, &supervision);
+    let end = end.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(end.status(), 204);
+
+    for socket in [&mut page, &mut desk] {
+        socket.send(json!({"type": "ping"})).await;
+        assert_eq!(socket.json().await, json!({"type": "pong"}), "nothing before it");
+    }
+    desk.send(json!({"type": "watch", "visit": visit})).await;
+    assert_eq!(desk.json().await["type"], "staff_visit", "who asks again is told again");
 }

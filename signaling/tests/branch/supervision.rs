@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 use vbranch_domain::{MediaKind, ParticipantId, Quality, QualityCause, Seat, Slot};
 use vbranch_signaling::ports::PortEvent;
 
@@ -274,4 +275,82 @@ async fn a_supervisor_is_pushed_the_call_and_says_how_the_machine_does() {
 
     staff.close(&visit, "declined").await;
     socket.until(|m| m["visit"]["visit"]["outcome"] == "declined").await;
+}
+
+/// A supervisor at a socket, who attends the visit silently and watches it.
+async fn watching(branch: &Branch, visit: &str) -> (reqwest::Client, String, Socket) {
+    let (cookie, _) = cookie(branch, "supervisor").await;
+    let client = reqwest::Client::new();
+    attend_by(branch, &client, &cookie, visit).await;
+    let mut socket = Socket::staff(branch, &cookie).await;
+    socket.send(json!({"type": "watch", "visit": visit})).await;
+    socket.until(|m| m["type"] == "supervised_visit").await;
+    (client, cookie, socket)
+}
+
+async fn attend_by(branch: &Branch, client: &reqwest::Client, cookie: &str, visit: &str) {
+    let request = client.post(branch.url(&path(visit))).header("cookie", cookie);
+    assert_eq!(request.json(&json!({"mode": "silent"})).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_supervisor_whose_attendance_ends_is_told_so() {
+    let branch = Branch::start().await;
+    let (_, _, visit, boss) = scene(&branch).await;
+    let (_, _, mut socket) = watching(&branch, &visit).await;
+    assert_eq!(end(&boss, &visit).await, 204);
+    let told = socket.until(|m| m["type"] == "error").await;
+    assert_eq!(told["code"], "not_supervising");
+    socket.send(json!({"type": "watch", "visit": visit})).await;
+    assert_eq!(socket.until(|m| m["type"] == "error").await["code"], "not_supervising");
+    let unknown = json!({"type": "watch", "visit": "01890a5d-ac96-774b-bcce-b302099a8057"});
+    socket.send(unknown).await;
+    assert_eq!(socket.until(|m| m["type"] == "error").await["code"], "visit_unknown");
+}
+
+#[tokio::test]
+async fn what_a_machine_said_in_one_call_does_not_count_in_the_next() {
+    let branch = Branch::start().await;
+    let (staff, _, one, _) = scene(&branch).await;
+    let (client, cookie, mut socket) = watching(&branch, &one).await;
+    let limited = json!({"type": "cpu_limited", "limited": true});
+    socket.send(limited.clone()).await;
+    let told = async |times| branch.peers.state().cpu_limited.len() == times;
+    eventually(async || told(1).await).await;
+
+    assert_eq!(staff.close(&one, "declined").await.0, 200);
+    let (_customer, other) = branch.call(&staff).await;
+    attend_by(&branch, &client, &cookie, &other).await;
+    socket.send(json!({"type": "watch", "visit": other})).await;
+    socket.until(|m| m["visit"]["visit"]["visit"] == json!(other)).await;
+    socket.send(limited).await;
+    eventually(async || told(2).await).await;
+}
+
+#[tokio::test]
+async fn one_supervisor_who_joins_too_often_does_not_keep_another_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let branch = Branch::start_in(dir.path(), |_| {}).await;
+    hire_deputy(dir.path()).await;
+    let (_, _, visit, boss) = scene(&branch).await;
+    let deputy = branch.sign_in_with("deputy", "supervisor-demo").await;
+    let media = format!("{}/media", path(&visit));
+    for supervisor in [&boss, &deputy] {
+        assert_eq!(attend(supervisor, &visit, "silent").await.0, 200);
+        for _ in 0..5 {
+            assert_eq!(supervisor.post(&media, json!({"sdp": OFFER})).await.0, 200);
+        }
+        let refused = supervisor.refused(&media, json!({"sdp": OFFER})).await;
+        assert_eq!(refused, (429, "too_many_joins".to_owned()));
+    }
+}
+
+/// A second supervisor, whose sign-in name and password are `deputy` and `supervisor-demo`.
+async fn hire_deputy(dir: &std::path::Path) {
+    let url = format!("sqlite://{}", dir.join("branch.sqlite").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    let copy = "INSERT INTO users SELECT '01890a5d-ac96-774b-bcce-b302099a8057', 'deputy', \
+                password_hash, display_name, title, 'VB2001', role, created \
+                FROM users WHERE username = 'supervisor'";
+    assert_eq!(sqlx::query(copy).execute(&mut database).await.unwrap().rows_affected(), 1);
 }

@@ -4,7 +4,11 @@ use reqwest::{Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use vbranch_domain::Seat;
 
-use crate::support::{Branch, Customer, OFFER, Person, eventually};
+use crate::support::{Branch, Customer, OFFER, Person, eventually, peers::ICE_RESTART};
+
+/// What a player offers.
+const WATCHES: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=recvonly\r\n\
+    m=video 9 H264/90000\r\na=recvonly\r\n";
 
 /// A call, its staff member, and somebody outside who has been given tokens.
 struct Scene {
@@ -51,7 +55,8 @@ impl Scene {
     }
 
     async fn begin(&self, token: &Token) -> Response {
-        self.ask(Method::POST, &token.url, &token.token, Body::Of("application/sdp", OFFER)).await
+        let offer = if token.url.ends_with("/whep") { WATCHES } else { OFFER };
+        self.ask(Method::POST, &token.url, &token.token, Body::Of("application/sdp", offer)).await
     }
 
     /// Begins a session whose connection comes up; gives where it can be ended.
@@ -341,4 +346,71 @@ async fn a_third_party_is_seen_by_all_and_can_be_muted_and_a_watcher_is_not_seen
     assert_eq!(view["call"]["participants"][2]["muted"], json!(["video"]));
     let refused = scene.staff.refused(&path, mute(&watcher)).await;
     assert_eq!(refused, (404, "participant_unknown".to_owned()));
+}
+
+#[tokio::test]
+async fn a_guest_who_restarts_ice_stays_in_the_visit() {
+    let scene = Scene::start().await;
+    let token = scene.token("publish").await;
+    scene.join(&token).await;
+    scene.marked("guest_joined", 1).await;
+    let offer = format!("{OFFER}{ICE_RESTART}\r\n");
+    let body = Body::Of("application/sdp", &offer);
+    let response = scene.ask(Method::POST, &token.url, &token.token, body).await;
+    assert_eq!(response.status(), 201);
+    let session = response.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    let call = scene.customer.view().await["call"].clone();
+    assert_eq!(call["participants"][2]["connected"], json!(true), "{call}");
+    assert!(!scene.words().contains(&"guest_left".to_owned()), "nobody has left");
+    assert_eq!(scene.end(&token, &session).await, 200);
+    scene.marked("guest_left", 1).await;
+}
+
+#[tokio::test]
+async fn who_only_watches_may_offer_to_send_nothing() {
+    let scene = Scene::start().await;
+    let (watch, publish) = (scene.token("watch").await, scene.token("publish").await);
+    let post = async |token: &Token, offer: &str| {
+        scene.ask(Method::POST, &token.url, &token.token, Body::Of("application/sdp", offer)).await
+    };
+    for sends in [SENDS_PICTURES, OFFER] {
+        let refused = code(post(&watch, sends).await).await;
+        assert_eq!(refused, (422, "watch_only".to_owned()), "{sends}");
+        assert_eq!(post(&publish, sends).await.status(), 201);
+    }
+    assert_eq!(post(&watch, WATCHES).await.status(), 201);
+    assert_eq!(scene.branch.peers.state().diary.last().unwrap(), "join");
+}
+
+const SENDS_PICTURES: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=recvonly\r\n\
+    m=video 9 H264/90000\r\na=sendrecv\r\n";
+
+#[tokio::test]
+async fn a_visit_has_sixteen_invitations_in_its_life() {
+    let scene = Scene::start().await;
+    for _ in 0..16 {
+        let token = scene.token("publish").await;
+        let path = format!("{}/{}", scene.tokens(), token.participant);
+        let taken = scene.staff.request(Method::DELETE, &path).send().await.unwrap();
+        assert_eq!(taken.status(), 204);
+    }
+    let refused = scene.staff.refused(&scene.tokens(), json!({"right": "publish"})).await;
+    assert_eq!(refused, (409, "too_many_guests".to_owned()));
+}
+
+#[tokio::test]
+async fn supervisors_are_told_which_silent_one_is_a_guest() {
+    let scene = Scene::start().await;
+    let watcher = scene.token("watch").await;
+    scene.join(&watcher).await;
+    let boss = scene.branch.sign_in("supervisor").await;
+    let path = format!("/api/v1/visits/{}/supervision", scene.visit);
+    let (status, view) = boss.post(&path, json!({"mode": "silent"})).await;
+    assert_eq!(status, 200, "{view}");
+    let people = view["call"]["participants"].as_array().unwrap();
+    let silent = people.iter().filter(|p| p["seat"] == "supervisor_silent");
+    let seen: Vec<_> = silent.map(|p| (p["participant"].clone(), p["guest"].clone())).collect();
+    let me = &view["call"]["me"];
+    let expected = [(json!(watcher.participant), json!(true)), (me.clone(), json!(false))];
+    assert_eq!(seen, expected);
 }

@@ -120,8 +120,12 @@ impl Branch {
     }
 
     pub async fn sign_in(&self, username: &str) -> Person {
+        self.sign_in_with(username, &format!("{username}-demo")).await
+    }
+
+    pub async fn sign_in_with(&self, username: &str, password: &str) -> Person {
         let person = Person::new(self, None);
-        let body = json!({"username": username, "password": format!("{username}-demo")});
+        let body = json!({"username": username, "password": password});
         let (status, user) = person.post("/api/v1/session", body).await;
         assert_eq!((status, &user["username"]), (200, &json!(username)), "{user}");
         person
