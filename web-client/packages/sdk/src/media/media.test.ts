@@ -1,7 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { captureProblem } from "./capture.js";
 import { branchVideoCodecs } from "./codecs.js";
+import { watchCpu } from "./cpu.js";
 import { levelOf } from "./level.js";
 import { sameStreams, withAudioNack } from "./offer.js";
 
@@ -69,6 +70,38 @@ describe("a camera that does not open", () => {
   it("is told apart even where devices cannot be listed", async () => {
     const failing = () => Promise.reject(new Error("no"));
     expect((await captureProblem(error("NotFoundError"), failing)).code).toBe("no_camera");
+  });
+});
+
+describe("a machine that is too slow", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it("is told once, and taken back at the end of the call", async () => {
+    const told: boolean[] = [];
+    const stop = watchCpu(
+      () => ({ isCpuLimited: () => Promise.resolve(true) }),
+      (limited) => told.push(limited),
+    );
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(told).toEqual([true]);
+    stop();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(told).toEqual([true, false]);
+  });
+
+  it("says nothing more of a call that ended while it was asked", async () => {
+    const told: boolean[] = [];
+    let answer: (limited: boolean) => void = () => undefined;
+    const stop = watchCpu(
+      () => ({ isCpuLimited: () => new Promise((resolve) => (answer = resolve)) }),
+      (limited) => told.push(limited),
+    );
+    await vi.advanceTimersByTimeAsync(2_500);
+    stop();
+    answer(true);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toEqual([]);
   });
 });
 

@@ -187,6 +187,34 @@ describe("a media session", () => {
     expect(FakeConnection.made).toHaveLength(1);
   });
 
+  it("notices another page also after a restart that could not be asked for", async () => {
+    let joins = 0;
+    const down = new Problem("network", 0, "down");
+    const { session } = setUp(() => (++joins === 1 ? answer() : Promise.reject(down)));
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(2_050);
+    expect(last().restarts).toBe(1);
+    last().become("connected");
+    session.serverSees(sees(false, 2));
+    expect(session.current).toMatchObject({ status: "failed", problem: { code: "replaced" } });
+  });
+
+  it("does not take a connection whose answer was lost for another page's", async () => {
+    let joins = 0;
+    const down = new Problem("network", 0, "down");
+    const { session } = setUp(() => (++joins === 2 ? Promise.reject(down) : answer(joins, joins)));
+    session.start();
+    await settle();
+    last().become("connected");
+    last().become("disconnected");
+    await vi.advanceTimersByTimeAsync(2_050);
+    session.serverSees(sees(false, 2));
+    expect(session.current.status).toBe("reconnecting");
+  });
+
   it("shows whom the slot table names, and no more than once", async () => {
     const { session, states } = setUp();
     session.start();

@@ -61,8 +61,10 @@ export class MediaSession {
   /** The connection whose restart is being asked for. */
   private restarting: Connection | null = null;
   private connectedAt = 0;
-  /** The number of our latest connection; null while it is not known. */
+  /** The number of our latest connection; null before the first answer. */
   private own: number | null = null;
+  /** A higher number may be our own: the answer to our last offer is due, or was lost. */
+  private unanswered = false;
   /** The highest number heard of: above our own, another page has joined after us. */
   private newest = 0;
   private running = false;
@@ -188,7 +190,7 @@ export class MediaSession {
   private async attempt(status: "joining" | "reconnecting"): Promise<void> {
     clearTimeout(this.timer);
     this.drop();
-    this.own = null;
+    this.unanswered = true;
     this.update({ status });
     let connection: Connection | null = null;
     try {
@@ -207,8 +209,7 @@ export class MediaSession {
     if (connection === null || this.restarting === connection) return;
     this.restarting = connection;
     clearTimeout(this.retryTimer);
-    // While it is asked for, a higher number may be our own.
-    this.own = null;
+    this.unanswered = true;
     let goesOn = false;
     let problem: Problem | null = null;
     try {
@@ -222,22 +223,22 @@ export class MediaSession {
     if (problem === null) this.again(null);
     else if (!problem.transient) this.failed(problem);
     // A connection that is up, after all, is left alone.
-    else if (this.state.status !== "connected") {
-      this.retryTimer = setTimeout(() => void this.restart(), this.delays.next());
-    }
+    else if (this.state.status === "connected") this.unanswered = false;
+    else this.retryTimer = setTimeout(() => void this.restart(), this.delays.next());
   }
 
   private async negotiate(connection: Connection | null, offer: string): Promise<MediaAnswer> {
     const answer = await this.options.negotiate(offer);
     if (connection === this.connection) {
       this.own = answer.connection;
+      this.unanswered = false;
       if (this.overtaken()) throw replaced();
     }
     return answer;
   }
 
   private overtaken(): boolean {
-    return this.own !== null && this.newest > this.own;
+    return !this.unanswered && this.own !== null && this.newest > this.own;
   }
 
   private open(): Connection {
@@ -266,6 +267,8 @@ export class MediaSession {
       clearTimeout(this.timer);
       clearTimeout(this.retryTimer);
       this.connectedAt = Date.now();
+      // The server still has it under its number, whatever became of a restart.
+      if (this.restarting === null) this.unanswered = false;
       this.timer = setTimeout(() => this.delays.reset(), STABLE_AFTER_MS);
       this.update({ status: "connected", problem: null });
     } else if (state === "disconnected") {
