@@ -5,6 +5,8 @@
 import { mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 
+import { FLAGS } from "../e2e/support/chromium.mjs";
+
 const [, , out = "shots", only = ""] = process.argv;
 const BASE = "http://localhost:5174";
 const SIZES = { phone: { width: 390, height: 844 }, desk: { width: 1440, height: 900 } };
@@ -12,17 +14,7 @@ mkdirSync(out, { recursive: true });
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-  ],
+  args: [...FLAGS, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
 });
 
 const problems = [];

@@ -97,6 +97,7 @@ const SEATS = {
   b: "supervisor_barged_in",
   w: "supervisor_whispering",
   o: "supervisor_silent",
+  g: "supervisor_silent",
 } as const;
 
 /**
@@ -105,7 +106,7 @@ const SEATS = {
  */
 function callOf(me: keyof typeof SEATS, who: string, more: Partial<CallView> = {}): CallView {
   const people = Array.from(who) as (keyof typeof SEATS)[];
-  const heard = people.filter((each) => each !== me && each !== "o");
+  const heard = people.filter((each) => each !== me && each !== "o" && each !== "g");
   const shared = (more.slots ?? []).length > 0;
   const voices = ["0", "3", "5"].map((mid, at) => slot(mid, "audio", heard[at] ?? null));
   const pictures = (shared ? ["1", "4"] : ["1", "4", "6"]).map((mid, at) =>
@@ -116,6 +117,7 @@ function callOf(me: keyof typeof SEATS, who: string, more: Partial<CallView> = {
     participants: people.map((each, at) => ({
       participant: each,
       seat: SEATS[each],
+      guest: each === "t" || each === "g",
       connected: true,
       muted: [],
       quality: QUALITIES[at] ?? null,
@@ -307,7 +309,7 @@ export function supervised(visit: string, mode: SupervisionMode): SupervisorView
   return {
     mode,
     media: on,
-    call: callOf(me[mode], `cst${me[mode]}`),
+    call: callOf(me[mode], `cstg${me[mode]}`),
     staff,
     visit: { ...staffView(visit, 2, true), alarms: [] },
   };

@@ -4,18 +4,9 @@ import { join } from "node:path";
 
 import { type Browser, type BrowserContext, type Page, chromium } from "@playwright/test";
 
+import { FLAGS } from "./chromium.mjs";
 import { watchPeers } from "./media";
 import { CHROMIUM, FILMS, SCREENSHOTS } from "./paths";
-
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** A click that finds nothing to click on fails after so long, and says so. */
 const ACTION_TIMEOUT_MS = 20_000;
@@ -80,6 +71,22 @@ export class Person {
     page.on("console", (message) => console.push(`[${message.type()}] ${message.text()}`));
     page.on("pageerror", (error) => console.push(`[uncaught] ${error.message}`));
     return new Person(name, browser, context, page, console);
+  }
+
+  /** As with a browser that lacks these video formats (`h264`, `vp8`). Before the page is opened. */
+  async withoutCodecs(...names: string[]): Promise<void> {
+    await this.context.addInitScript((missing) => {
+      const lacks = ({ mimeType }: RTCRtpCodec): boolean =>
+        missing.some((name) => mimeType.toLowerCase() === `video/${name}`);
+      for (const side of [RTCRtpReceiver, RTCRtpSender]) {
+        const original = side.getCapabilities.bind(side);
+        side.getCapabilities = (kind: string) => {
+          const all = original(kind);
+          if (all === null) return null;
+          return { ...all, codecs: all.codecs.filter((codec) => !lacks(codec)) };
+        };
+      }
+    }, names);
   }
 
   /** For people to look at: `screenshots/NAME-WHAT.png`. */

@@ -43,6 +43,14 @@ export class Supervisor {
     ).toBeVisible();
   }
 
+  /** Leaves from another window: this one has to hear of it. */
+  async leaveElsewhere(visit: string): Promise<void> {
+    const path = `${this.url}/api/v1/visits/${visit}/supervision`;
+    const headers = { "Content-Type": "application/json" };
+    expect((await this.page.request.delete(path, { headers })).status()).toBe(204);
+    await expect(this.page.getByTestId("calls")).toBeVisible();
+  }
+
   async call(visit: string): Promise<CallView> {
     const path = `${this.url}/api/v1/visits/${visit}/supervision`;
     return (await (await this.page.request.get(path)).json()).call;

@@ -75,19 +75,7 @@ test.describe("a customer is told what is wrong", () => {
   test("a browser without our video formats, and an offer without them", async ({ open }) => {
     const scene = await open();
     const customer = await scene.customer();
-    await customer.person.context.addInitScript(() => {
-      for (const side of [RTCRtpReceiver, RTCRtpSender]) {
-        const original = side.getCapabilities.bind(side);
-        side.getCapabilities = (kind: string) => {
-          const all = original(kind);
-          if (all === null) return null;
-          return {
-            ...all,
-            codecs: all.codecs.filter((codec) => !/h264|vp8/i.test(codec.mimeType)),
-          };
-        };
-      }
-    });
+    await customer.person.withoutCodecs("h264", "vp8");
     await customer.start();
     await customer.consent("no face");
     const error = customer.page.getByTestId("media-error");

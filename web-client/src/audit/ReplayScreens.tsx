@@ -39,6 +39,7 @@ const LABELS = {
   staff: "audit.replay.videoStaff",
   third_party: "audit.replay.videoThirdParty",
   supervisor: "audit.replay.videoSupervisor",
+  unknown: "audit.replay.videoUnknown",
 } as const;
 
 type ScreenProps = { player: ReplayPlayer; track: ReplayTrack; presence: Presence };

@@ -5,6 +5,7 @@ import type { CallParticipant, CallView, MediaKind } from "@vbranch/sdk";
 import { useTranslation } from "../i18n";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { useAction } from "../ui/useAction";
+import { nameKey } from "./people";
 import { QualityBars, useQualityWords } from "./QualityBars";
 
 type Props = {
@@ -53,7 +54,7 @@ type RowProps = {
 function Row({ person, me, speaking, kinds, busy, onMute }: RowProps) {
   const { t } = useTranslation();
   const words = useQualityWords();
-  const name = t(`call.seat.${person.seat}`);
+  const name = t(nameKey(person));
   const may = !me && !person.seat.startsWith("supervisor");
   return (
     <li
@@ -61,6 +62,7 @@ function Row({ person, me, speaking, kinds, busy, onMute }: RowProps) {
       data-testid="person"
       data-participant={person.participant}
       data-seat={person.seat}
+      data-guest={person.guest}
       data-connected={person.connected}
       data-speaking={speaking}
     >

@@ -2,11 +2,12 @@ import { describe, expect, it } from "vitest";
 
 import type { CallParticipant, CallView, Remote, Seat } from "@vbranch/sdk";
 
-import { arrange, own } from "./people";
+import { arrange, nameKey, own } from "./people";
 
 const someone = (participant: string, seat: Seat, connected = true): CallParticipant => ({
   participant,
   seat,
+  guest: seat === "third_party",
   connected,
   muted: [],
   quality: null,
@@ -56,6 +57,13 @@ describe("who is shown where", () => {
     const { screen } = arrange(call([someone("c", "customer")]), [remote("c", shared)], "customer");
     expect(screen?.stream).toBe(shared);
     expect(screen?.by.seat).toBe("customer");
+  });
+
+  it("a guest who only watches is not called a supervisor", () => {
+    const silent = someone("s", "supervisor_silent");
+    expect(nameKey(silent)).toBe("call.seat.supervisor_silent");
+    expect(nameKey({ ...silent, guest: true })).toBe("call.observer");
+    expect(nameKey(someone("t", "third_party"))).toBe("call.seat.third_party");
   });
 
   it("one's own connection is found", () => {

@@ -29,6 +29,11 @@ export function arrange(call: CallView, remotes: Remote[], mainSeat: Seat): Arra
   return { main, others, screen };
 }
 
+/** What somebody is called. A guest who watches has a silent supervisor's seat and is none. */
+export function nameKey({ seat, guest }: CallParticipant) {
+  return guest && seat === "supervisor_silent" ? "call.observer" : (`call.seat.${seat}` as const);
+}
+
 /** What a person's own connection is like, once that is known. */
 export function own(call: CallView): CallParticipant | null {
   return call.participants.find((each) => each.participant === call.me) ?? null;

@@ -2,10 +2,10 @@ import { Alert, Collapse, Tag } from "antd";
 
 import type { KycVerdict, StaffView } from "@vbranch/sdk";
 
+import { LivenessTag } from "../console/LivenessTag";
 import { clockTime, dateTime } from "../format";
 import { useLanguage, useText, useTranslation } from "../i18n";
 import { useNow } from "../ui/useNow";
-import { LivenessTag } from "./QueueList";
 
 /** Who is served, for how long, and whether both connections and both stores are well. */
 export function StatusPanel({ view }: { view: StaffView }) {

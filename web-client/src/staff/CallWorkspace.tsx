@@ -1,4 +1,3 @@
-import { Button } from "antd";
 import { useState } from "react";
 
 import type { StaffView } from "@vbranch/sdk";
@@ -6,6 +5,7 @@ import type { StaffView } from "@vbranch/sdk";
 import { ConsoleStage } from "../call/ConsoleStage";
 import { PeoplePanel } from "../call/PeoplePanel";
 import { ShareScreenButton } from "../call/ShareScreenButton";
+import { ClosedCard } from "../console/ClosedCard";
 import { useTranslation } from "../i18n";
 import type { CallMediaState } from "../media/CallMedia";
 import { MuteControls } from "../media/MuteControls";
@@ -18,8 +18,14 @@ type Props = { desk: StaffDesk; view: StaffView; media: CallMediaState };
 
 /** Serving one customer: their picture, the journey beside it, and the state of everything. */
 export function CallWorkspace({ desk, view, media }: Props) {
+  const { t } = useTranslation();
   const [remote, setRemote] = useState<HTMLVideoElement | null>(null);
-  if (view.state === "closed") return <ClosedCard desk={desk} view={view} />;
+  if (view.state === "closed") {
+    const back = t("staff.call.next");
+    return (
+      <ClosedCard view={view} back={back} testid="back-to-queue" onBack={() => desk.leave()} />
+    );
+  }
   const stepOpen = view.steps.some((step) => step.state === "open");
   return (
     <main className="workspace" data-testid="workspace" data-state={view.state}>
@@ -50,29 +56,6 @@ export function CallWorkspace({ desk, view, media }: Props) {
         <LivenessPanel view={view} />
         <CloseVisit desk={desk} view={view} />
       </div>
-    </main>
-  );
-}
-
-function ClosedCard({ desk, view }: { desk: StaffDesk; view: StaffView }) {
-  const { t } = useTranslation();
-  const outcome = view.outcome ?? "interrupted";
-  return (
-    <main className="page-main narrow">
-      <section
-        className="card stack"
-        data-testid="visit-closed"
-        data-outcome={outcome}
-        role="status"
-      >
-        <h1>{t("staff.call.closed")}</h1>
-        <p>
-          {view.number} · {t(`outcome.${outcome}`)}
-        </p>
-        <Button type="primary" data-testid="back-to-queue" onClick={() => desk.leave()}>
-          {t("staff.call.next")}
-        </Button>
-      </section>
     </main>
   );
 }

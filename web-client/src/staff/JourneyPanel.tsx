@@ -1,10 +1,10 @@
 import { Button } from "antd";
 import type { StaffView, Step, StepInput } from "@vbranch/sdk";
 
+import { StepHead } from "../console/StepHead";
 import { useText, useTranslation } from "../i18n";
 import type { CallMediaState } from "../media/CallMedia";
 import { needsUnmute } from "../media/MuteControls";
-import { CheckIcon, LockIcon } from "../ui/icons";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { ScrollText } from "../ui/ScrollText";
 import { useAction } from "../ui/useAction";
@@ -59,22 +59,6 @@ export function JourneyPanel({ desk, view, media, remote }: Props) {
       </ol>
       <ProblemNotice problem={problem} />
     </section>
-  );
-}
-
-function StepHead({ step }: { step: Step }) {
-  const { t } = useTranslation();
-  const text = useText();
-  return (
-    <div className="journey-head">
-      <span className="journey-mark">
-        {step.state === "done" ? <CheckIcon /> : step.state === "locked" ? <LockIcon /> : null}
-      </span>
-      <span className="journey-title">{text(step.title)}</span>
-      <span className="journey-state">
-        {step.outcome ? t(`outcome.${step.outcome}`) : t(`step.state.${step.state}`)}
-      </span>
-    </div>
   );
 }
 

@@ -1,9 +1,12 @@
-import { Button, Empty, Tag } from "antd";
+import { Button, Tag } from "antd";
 
 import type { QueueEntry } from "@vbranch/sdk";
 
+import { EmptyCard } from "../console/EmptyCard";
+import { EntryWho } from "../console/EntryWho";
+import { LivenessTag } from "../console/LivenessTag";
 import { clockTime } from "../format";
-import { useText, useTranslation } from "../i18n";
+import { useTranslation } from "../i18n";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { useAction } from "../ui/useAction";
 import { useNow } from "../ui/useNow";
@@ -24,19 +27,11 @@ export function QueueList({ desk, queue }: Props) {
       </p>
       <ProblemNotice problem={problem} />
       {queue.length === 0 ? (
-        <section className="card">
-          <Empty
-            data-testid="queue-empty"
-            image={Empty.PRESENTED_IMAGE_SIMPLE}
-            description={
-              <>
-                <strong>{t("staff.queue.empty")}</strong>
-                <br />
-                {t("staff.queue.emptyText")}
-              </>
-            }
-          />
-        </section>
+        <EmptyCard
+          title={t("staff.queue.empty")}
+          text={t("staff.queue.emptyText")}
+          testid="queue-empty"
+        />
       ) : (
         <ul className="queue" data-testid="queue" aria-label={t("staff.queue.title")}>
           {queue.map((entry) => (
@@ -65,7 +60,6 @@ type RowProps = {
 
 function Row({ entry, now, busy, onAccept, onResume }: RowProps) {
   const { t } = useTranslation();
-  const text = useText();
   const resumable = entry.mine && entry.state === "in_call";
   return (
     <li
@@ -78,10 +72,7 @@ function Row({ entry, now, busy, onAccept, onResume }: RowProps) {
       <span className="queue-row-position" aria-label={t("staff.queue.position")}>
         {entry.position ?? "–"}
       </span>
-      <div className="queue-row-who">
-        <strong>{entry.number}</strong>
-        <span>{text(entry.product.name)}</span>
-      </div>
+      <EntryWho entry={entry} />
       <dl className="queue-row-facts">
         <div>
           <dt>{t("staff.queue.waiting")}</dt>
@@ -106,23 +97,5 @@ function Row({ entry, now, busy, onAccept, onResume }: RowProps) {
         <Tag>{t(`staff.queue.state.${entry.state}`)}</Tag>
       )}
     </li>
-  );
-}
-
-const COLOURS: Record<QueueEntry["liveness"], string> = {
-  not_started: "default",
-  running: "processing",
-  passed: "success",
-  failed: "error",
-  referred: "warning",
-  declined: "default",
-};
-
-export function LivenessTag({ status }: { status: QueueEntry["liveness"] }) {
-  const { t } = useTranslation();
-  return (
-    <Tag color={COLOURS[status]} data-testid="liveness-status" data-status={status}>
-      {t(`staff.liveness.${status}`)}
-    </Tag>
   );
 }

@@ -2,10 +2,9 @@ import { useEffect, useState } from "react";
 
 import type { User } from "@vbranch/sdk";
 
-import { Console, ConsoleTheme } from "../console/Console";
-import { ConsoleAlert } from "../console/ConsoleAlert";
+import { ConsoleTheme } from "../console/Console";
+import { DeskFrame } from "../console/DeskFrame";
 import { SignInGate } from "../console/SignInGate";
-import { UserMenu } from "../console/UserMenu";
 import { useTranslation } from "../i18n";
 import { useStore } from "../store";
 import { CallWorkspace } from "./CallWorkspace";
@@ -38,22 +37,15 @@ function Desk({ user, signOut }: { user: User; signOut: () => void }) {
   }, [desk]);
 
   return (
-    <Console title={t("staff.title")} actions={<UserMenu user={user} onSignOut={signOut} />}>
-      {link === "waiting" && (
-        <p className="link-lost" role="status" data-testid="link-lost">
-          {t("reconnecting")}
-        </p>
-      )}
-      {media.problem && (
-        <ConsoleAlert
-          code={media.problem.code}
-          onRetry={() => desk.media.retry()}
-          testid="media-error"
-        />
-      )}
-      {problem && (
-        <ConsoleAlert code={problem.code} onRetry={() => void desk.load()} testid="desk-problem" />
-      )}
+    <DeskFrame
+      title={t("staff.title")}
+      user={user}
+      onSignOut={signOut}
+      desk={desk}
+      link={link}
+      media={media}
+      problem={problem}
+    >
       {visit ? (
         <CallWorkspace desk={desk} view={visit} media={media} />
       ) : entering ? (
@@ -69,6 +61,6 @@ function Desk({ user, signOut }: { user: User; signOut: () => void }) {
           <QueueList desk={desk} queue={queue} />
         </main>
       )}
-    </Console>
+    </DeskFrame>
   );
 }

@@ -4,7 +4,9 @@ import type { SupervisionMode, SupervisorView } from "@vbranch/sdk";
 
 import { ConsoleStage } from "../call/ConsoleStage";
 import { PeoplePanel } from "../call/PeoplePanel";
-import { useText, useTranslation } from "../i18n";
+import { ClosedCard } from "../console/ClosedCard";
+import { StepHead } from "../console/StepHead";
+import { useTranslation } from "../i18n";
 import type { CallMediaState } from "../media/CallMedia";
 import { MuteControls } from "../media/MuteControls";
 import { Alarms, StatusPanel } from "../staff/CallPanels";
@@ -16,7 +18,18 @@ type Props = { desk: SupervisorDesk; view: SupervisorView; media: CallMediaState
 
 /** A colleague's call: everybody's picture and sound, how one attends, and what has been done. */
 export function AttendedCall({ desk, view, media }: Props) {
-  if (view.visit.state === "closed") return <Over desk={desk} view={view} />;
+  const { t } = useTranslation();
+  if (view.visit.state === "closed") {
+    const back = () => void desk.close();
+    return (
+      <ClosedCard
+        view={view.visit}
+        back={t("supervisor.back")}
+        testid="back-to-calls"
+        onBack={back}
+      />
+    );
+  }
   const sends = view.mode !== "silent";
   return (
     <main className="workspace" data-testid="attended" data-mode={view.mode}>
@@ -90,7 +103,6 @@ function ModePanel({ desk, view }: { desk: SupervisorDesk; view: SupervisorView 
 
 function Steps({ view }: { view: SupervisorView }) {
   const { t } = useTranslation();
-  const text = useText();
   return (
     <section className="card panel" aria-labelledby="steps-title">
       <h2 id="steps-title">{t("staff.call.journey")}</h2>
@@ -104,38 +116,10 @@ function Steps({ view }: { view: SupervisorView }) {
             data-outcome={step.outcome ?? ""}
             aria-current={step.state === "open" ? "step" : undefined}
           >
-            <div className="journey-head">
-              <span className="journey-title">{text(step.title)}</span>
-              <span className="journey-state">
-                {step.outcome ? t(`outcome.${step.outcome}`) : t(`step.state.${step.state}`)}
-              </span>
-            </div>
+            <StepHead step={step} />
           </li>
         ))}
       </ol>
     </section>
-  );
-}
-
-function Over({ desk, view }: { desk: SupervisorDesk; view: SupervisorView }) {
-  const { t } = useTranslation();
-  const outcome = view.visit.outcome ?? "interrupted";
-  return (
-    <main className="page-main narrow">
-      <section
-        className="card stack"
-        data-testid="visit-closed"
-        data-outcome={outcome}
-        role="status"
-      >
-        <h1>{t("staff.call.closed")}</h1>
-        <p>
-          {view.visit.number} · {t(`outcome.${outcome}`)}
-        </p>
-        <Button type="primary" data-testid="back-to-calls" onClick={() => void desk.close()}>
-          {t("supervisor.back")}
-        </Button>
-      </section>
-    </main>
   );
 }

@@ -1,9 +1,11 @@
-import { Button, Empty } from "antd";
+import { Button } from "antd";
 
 import type { QueueEntry } from "@vbranch/sdk";
 
-import { useText, useTranslation } from "../i18n";
-import { LivenessTag } from "../staff/QueueList";
+import { EmptyCard } from "../console/EmptyCard";
+import { EntryWho } from "../console/EntryWho";
+import { LivenessTag } from "../console/LivenessTag";
+import { useTranslation } from "../i18n";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { useAction } from "../ui/useAction";
 import type { SupervisorDesk } from "./SupervisorDesk";
@@ -11,24 +13,15 @@ import type { SupervisorDesk } from "./SupervisorDesk";
 /** Every running call. Attending begins silently: speaking up is a step of its own. */
 export function CallList({ desk, calls }: { desk: SupervisorDesk; calls: QueueEntry[] | null }) {
   const { t } = useTranslation();
-  const text = useText();
   const { busy, problem, run } = useAction();
   if (calls === null) return <p role="status">{t("loading")}</p>;
   if (calls.length === 0) {
     return (
-      <section className="card">
-        <Empty
-          data-testid="calls-empty"
-          image={Empty.PRESENTED_IMAGE_SIMPLE}
-          description={
-            <>
-              <strong>{t("supervisor.empty")}</strong>
-              <br />
-              {t("supervisor.emptyText")}
-            </>
-          }
-        />
-      </section>
+      <EmptyCard
+        title={t("supervisor.empty")}
+        text={t("supervisor.emptyText")}
+        testid="calls-empty"
+      />
     );
   }
   return (
@@ -43,10 +36,7 @@ export function CallList({ desk, calls }: { desk: SupervisorDesk; calls: QueueEn
             data-visit={entry.visit}
             data-number={entry.number}
           >
-            <div className="queue-row-who">
-              <strong>{entry.number}</strong>
-              <span>{text(entry.product.name)}</span>
-            </div>
+            <EntryWho entry={entry} />
             <dl className="queue-row-facts">
               <div>
                 <dt>{t("supervisor.servedBy")}</dt>

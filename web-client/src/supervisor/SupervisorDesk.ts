@@ -4,7 +4,6 @@
  */
 import {
   SnapshotClient,
-  StaffApi,
   SupervisorApi,
   asProblem,
   snapshotUrl,
@@ -44,7 +43,6 @@ export class SupervisorDesk {
   });
   readonly media = new CallMedia((limited) => this.snapshots.tellCpuLimited(limited));
   readonly api = new SupervisorApi();
-  readonly staff = new StaffApi();
   private readonly snapshots: SnapshotClient;
   private current: string | null = null;
   private mode: SupervisionMode | null = null;
@@ -147,8 +145,22 @@ export class SupervisorDesk {
       this.apply(message.visit);
     } else if (message.type === "error") {
       if (message.code === "not_signed_in") this.onSignedOut();
-      // The line was gone for too long, and the server has ended it.
-      if (message.code === "not_supervising") this.forget();
+      if (message.code === "not_supervising") void this.ended();
+    }
+  }
+
+  /**
+   * The server pushes no more: our line was gone for too long, or we left from another window. Or
+   * that was said of the call before, and this one is still attended.
+   */
+  private async ended(): Promise<void> {
+    const { current } = this;
+    if (current === null) return;
+    try {
+      await this.api.view(current);
+      if (current === this.current) this.snapshots.watch(current);
+    } catch (thrown) {
+      if (current === this.current && !asProblem(thrown).transient) this.forget();
     }
   }
 

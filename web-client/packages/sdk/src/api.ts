@@ -62,15 +62,20 @@ export class CustomerApi {
   negotiate: Negotiate = (sdp) => this.http.post<MediaAnswer>("/customer/visit/media", { sdp });
 }
 
-/** What staff may ask, by the session cookie. */
-export class StaffApi {
-  private readonly http: Http;
+/** What everybody who serves customers may ask, by the session cookie. */
+class ServingApi {
+  protected readonly http: Http;
 
   constructor(where: Where = {}) {
     this.http = http(where);
   }
 
+  /** The queue and one's own call; for a supervisor every running call. */
   visits = async () => (await this.http.get<{ visits: QueueEntry[] }>("/visits")).visits;
+}
+
+/** What staff may ask, by the session cookie. */
+export class StaffApi extends ServingApi {
   createVisit = (product: string, expiresInS?: number) =>
     this.http.post<NewVisit>("/visits", {
       product,
@@ -94,15 +99,7 @@ export class StaffApi {
 }
 
 /** What a supervisor may ask besides, by the session cookie: attending a colleague's call. */
-export class SupervisorApi {
-  private readonly http: Http;
-
-  constructor(where: Where = {}) {
-    this.http = http(where);
-  }
-
-  /** The queue, and every running call. */
-  visits = async () => (await this.http.get<{ visits: QueueEntry[] }>("/visits")).visits;
+export class SupervisorApi extends ServingApi {
   /** Begins to attend, or goes on in another way; the media connection stays as it is. */
   attend = (visit: string, mode: SupervisionMode) =>
     this.http.post<SupervisorView>(`${at(visit)}/supervision`, { mode });

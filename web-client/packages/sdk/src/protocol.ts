@@ -81,6 +81,8 @@ export type Quality = { score: number; cause: QualityCause | null };
 export type CallParticipant = {
   participant: string;
   seat: Seat;
+  /** Came by a token: a third party, or one who watches from a silent supervisor's seat. */
+  guest: boolean;
   connected: boolean;
   muted: MediaKind[];
   quality: Quality | null;
@@ -172,7 +174,8 @@ export type ReplayTrack = {
   participant: string;
   /** A camera with its microphone, or a shared screen. */
   source: "camera" | "screen";
-  role: "customer" | "staff" | "third_party" | "supervisor";
+  /** `unknown`: media of somebody who was not announced. */
+  role: "customer" | "staff" | "third_party" | "supervisor" | "unknown";
   start_ms: number;
   duration_ms: number;
 };

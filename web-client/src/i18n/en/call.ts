@@ -18,6 +18,7 @@ export const call = {
     supervisor_whispering: "Supervisor, whispering",
     supervisor_barged_in: "Supervisor",
   },
+  observer: "Observer from outside",
   mute: { audio: "Mute", video: "Hide picture", screen: "Hide screen" },
   unmute: { audio: "Unmute", video: "Show picture", screen: "Show screen" },
   quality: {

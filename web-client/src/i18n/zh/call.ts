@@ -18,6 +18,7 @@ export const call = {
     supervisor_whispering: "主管（耳语）",
     supervisor_barged_in: "主管",
   },
+  observer: "外部旁听者",
   mute: { audio: "静音", video: "隐藏画面", screen: "隐藏屏幕" },
   unmute: { audio: "取消静音", video: "恢复画面", screen: "恢复屏幕" },
   quality: {
