@@ -1,6 +1,6 @@
 //! One WebRTC client without media of its own: ICE, DTLS and SRTP of crate `str0m`, one socket.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use str0m::{
@@ -157,7 +157,7 @@ impl Agent {
 
     /// Reads the socket and hands everything to the stack. Whether there may be more.
     pub fn receive(&mut self, now: Mono, buffers: &mut Buffers) -> bool {
-        self.receive_if(now, buffers, |_| true)
+        self.receive_if(now, buffers, |_, _| true)
     }
 
     /// Reads the socket and hands to the stack what `wanted` says yes to.
@@ -165,12 +165,12 @@ impl Agent {
         &mut self,
         now: Mono,
         buffers: &mut Buffers,
-        mut wanted: impl FnMut(&[u8]) -> bool,
+        mut wanted: impl FnMut(Option<Duration>, &[u8]) -> bool,
     ) -> bool {
         let Self { socket, rtc, clock, .. } = self;
         let (destination, at) = (socket.local(), clock.instant(now));
-        socket.receive(buffers, |socket, source, datagram| {
-            if !wanted(datagram) {
+        socket.receive(buffers, |socket, source, arrived, datagram| {
+            if !wanted(arrived, datagram) {
                 return;
             }
             if let Ok(contents) = datagram.try_into() {

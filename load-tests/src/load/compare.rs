@@ -156,9 +156,9 @@ impl Compare {
              Packets of 1200 bytes over DTLS-SRTP. Each server has a core of its own, the clients \
              have another; medians of {rounds} rounds of {seconds} s, in which the servers take \
              turns. *Half load* sends half of what the same server carried when flooded, evenly, \
-             and times it from a sender's socket to a subscriber's. *Idle* is {IDLE} connected, \
-             silent clients. Low-priority spinners keep both cores awake. `vbranch` is our media \
-             plane; the others are throw-away prototypes that check nothing.\n\n\
+             and times it from a sender's socket to a subscriber's, as the kernel notes it. *Idle* \
+             is {IDLE} connected, silent clients. Spinners keep both cores awake. `vbranch` is our \
+             media plane; the others are throw-away prototypes that check nothing.\n\n\
              {}\n![Packets per core-second](media-plane.svg)\n\n\
              Made with `scripts/bench-sfu.sh`; all figures are in \
              [media-plane.json](media-plane.json).\n{note}",

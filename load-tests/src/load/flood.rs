@@ -11,7 +11,7 @@ use super::{
     agent::{Agent, Happened, Plan},
     crowd::Crowd,
     histogram::{Histogram, Percentiles},
-    machine::Usage,
+    machine::{Usage, unix_time},
     signal::{self, Request},
     synthetic::{Codec, PROBES, SyntheticVideo},
 };
@@ -67,7 +67,7 @@ pub struct Outcome {
     pub per_core_second: f64,
     /// Cores this program was using: at 1, it is what was measured.
     pub client_cores: f64,
-    /// From a sender's socket to a subscriber's (only with a rate).
+    /// From a sender's socket to a subscriber's, as the kernel notes it (only with a rate).
     pub delay: Option<Percentiles>,
     /// Server memory per idle client.
     pub kb_per_idle: Option<f64>,
@@ -127,7 +127,8 @@ struct Sender {
     progress: (u64, Mono),
     probe_at: Mono,
     probe: usize,
-    probes: [Option<Mono>; PROBES],
+    /// When each was sent, since the epoch.
+    probes: [Option<Duration>; PROBES],
 }
 
 impl Run {
@@ -222,11 +223,11 @@ impl Run {
             let Some(sender) = room.and_then(|room| senders.get(room)) else {
                 return agent.receive(now, buffers);
             };
-            agent.receive_if(now, buffers, |datagram| match kind(datagram) {
+            agent.receive_if(now, buffers, |arrived, datagram| match kind(datagram) {
                 Datagram::Rtp(sealed) => {
                     *received += 1;
-                    if timed && let Some(sent) = sender.sent_at(sealed) {
-                        delays.add(now.since(sent));
+                    if timed && let Some((sent, arrived)) = sender.sent_at(sealed).zip(arrived) {
+                        delays.add(arrived.saturating_sub(sent));
                     }
                     false
                 }
@@ -306,7 +307,7 @@ impl Run {
                 sender.probe_at = now + PROBE_EVERY;
                 sender.probe = (sender.probe + 1) % PROBES;
                 if let Some(at) = sender.probes.get_mut(sender.probe) {
-                    *at = Some(now);
+                    *at = Some(unix_time());
                 }
                 sender.video.probe(now, sender.probe)
             } else {
@@ -335,7 +336,7 @@ impl Run {
 
 impl Sender {
     /// When the probe was sent that has this length, sealed.
-    fn sent_at(&self, sealed: usize) -> Option<Mono> {
+    fn sent_at(&self, sealed: usize) -> Option<Duration> {
         self.probes.get(SyntheticVideo::probe_number(sealed)?).copied().flatten()
     }
 

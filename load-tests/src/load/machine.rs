@@ -3,11 +3,12 @@
 use std::{
     fs,
     process::{Child, Command, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, ensure};
 use rustix::{
-    process::{Signal, nice, set_parent_process_death_signal},
+    process::{Signal, set_parent_process_death_signal},
     thread::{CpuSet, sched_setaffinity},
 };
 use serde::Serialize;
@@ -31,14 +32,20 @@ pub fn die_with_parent() -> anyhow::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-/// Burns a core at the lowest priority until it is killed.
+/// The time that the kernel stamps datagrams with: since the epoch.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "compared with the kernel's own reading")]
+pub fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Burns a core until it is killed.
 ///
 /// # Errors
-/// When the system refuses to lower the priority.
+/// When the system has no such core.
 pub fn spin(core: usize) -> anyhow::Result<()> {
     die_with_parent()?;
     pin(core)?;
-    nice(19)?;
     loop {
         for _ in 0..1_000_000 {
             std::hint::spin_loop();
@@ -46,8 +53,9 @@ pub fn spin(core: usize) -> anyhow::Result<()> {
     }
 }
 
-/// Low-priority spinners on the first cores. An idle virtual core sleeps, and waking it is charged
-/// to whoever is measured; one that spins is at once there for anyone of normal priority.
+/// Spinners on the first cores, in the class of idle tasks. An idle virtual core sleeps, and waking
+/// it is charged to whoever is measured; one that spins is at once there for anyone else. (A task
+/// that is merely nice may finish its slice, some milliseconds, before a woken one gets its turn.)
 pub struct Spinners(Vec<Process>);
 
 impl Spinners {
@@ -58,7 +66,8 @@ impl Spinners {
     pub fn start(cores: usize) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let spinner = |core: usize| {
-            let mut command = Command::new(&program);
+            let mut command = Command::new("chrt");
+            command.args(["--idle", "0"]).arg(&program);
             Process::start(command.args(["spin", "--core", &core.to_string()]))
         };
         (0..cores).map(spinner).collect::<anyhow::Result<_>>().map(Self)

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSliceMut},
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use mio::net::UdpSocket;
@@ -74,11 +75,12 @@ impl Socket {
         let _ = self.socket.send_to(datagram, to);
     }
 
-    /// Gives what has arrived to `each(from, datagram)`. Whether there may be more.
+    /// Gives what has arrived to `each(from, arrived, datagram)`, with the kernel's time since the
+    /// epoch. Whether there may be more.
     pub fn receive(
         &mut self,
         buffers: &mut Buffers,
-        mut each: impl FnMut(&mut Self, SocketAddr, &[u8]),
+        mut each: impl FnMut(&mut Self, SocketAddr, Option<Duration>, &[u8]),
     ) -> bool {
         for _ in 0..BATCHES {
             let Buffers { bytes, metas } = buffers;
@@ -89,7 +91,8 @@ impl Socket {
                 self.socket.try_io(|| state.recv((&self.socket).into(), &mut slices, metas));
             let Ok(count) = received else { return false };
             for (meta, buffer) in metas.iter().zip(bytes).take(count) {
-                each(self, meta.addr, buffer.get(..meta.len).unwrap_or_default());
+                let datagram = buffer.get(..meta.len).unwrap_or_default();
+                each(self, meta.addr, meta.timestamp, datagram);
             }
         }
         true
