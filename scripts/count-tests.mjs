@@ -11,7 +11,7 @@ const text = (name) => {
 };
 
 // `cargo test` ends every test binary with such a line.
-for (const [, passed, failed, ignored] of text("unit.log").matchAll(
+for (const [, passed, failed, ignored] of (text("unit.log") + text("evidence.log")).matchAll(
   /^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm,
 )) {
   sum.passed += Number(passed);

@@ -15,7 +15,7 @@ export CARGO_TERM_PROGRESS_WHEN=never
 
 main() {
   install_browsers_and_gstreamer
-  install_aiortc
+  python_venv warn "$INTEROP_VENV" "$HARNESS/requirements.txt"
   npm_ci warn "$HARNESS"
   say "building the media plane, the server and the bot"
   cargo build --quiet --locked -p vbranch-load --example interop
@@ -48,21 +48,6 @@ install_browsers_and_gstreamer() {
   missing="$(wanted_packages | missing_of)"
   # Names of packages have no spaces.
   [[ -z "$missing" ]] || apt_install warn $missing
-}
-
-install_aiortc() {
-  local digest
-  digest="$(sha256sum "$HARNESS/requirements.txt" | cut -d' ' -f1) $(python3 --version 2>&1)"
-  stamped "$INTEROP_VENV/.vbranch-lock" "$digest" && return
-  say "installing aiortc, about half a minute"
-  rm -rf "$INTEROP_VENV"
-  if python3 -m venv "$INTEROP_VENV" &&
-    "$INTEROP_VENV/bin/pip" install -q --only-binary :all: -r "$HARNESS/requirements.txt"; then
-    printf '%s' "$digest" >"$INTEROP_VENV/.vbranch-lock"
-  else
-    rm -rf "$INTEROP_VENV"
-    warn "aiortc could not be installed"
-  fi
 }
 
 main "$@"

@@ -82,3 +82,20 @@ npm_ci() {
     "$complain" "the Node modules of $folder could not be installed"
   fi
 }
+
+# python_venv COMPLAIN VENV REQUIREMENTS: installs Python packages when their list changed;
+# COMPLAIN as above. Half an installation is none.
+python_venv() {
+  local complain="$1" venv="$2" requirements="$3" digest
+  # With those beside it, which it may name.
+  digest="$(cat "${requirements%/*}"/requirements*.txt | sha256sum | cut -d' ' -f1) $(python3 --version 2>&1)"
+  stamped "$venv/.vbranch-lock" "$digest" && return
+  say "installing $requirements, about half a minute"
+  rm -rf "$venv"
+  if python3 -m venv "$venv" && "$venv/bin/pip" install -q --only-binary :all: -r "$requirements"; then
+    printf '%s' "$digest" >"$venv/.vbranch-lock"
+  else
+    rm -rf "$venv"
+    "$complain" "the Python packages of $requirements could not be installed"
+  fi
+}

@@ -14,6 +14,7 @@ main() {
   if [[ "$PURPOSE" == test ]]; then
     npm_ci die web-client/e2e
     install_cargo_deny
+    python_venv die "$TOOLS/verifier-venv" recorder/verifier/requirements-test.txt
   fi
 }
 

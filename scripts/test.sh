@@ -27,6 +27,7 @@ lint       | 5 min  | clippy and rustdoc, warnings denied
 build      | 8 min  | compile server and tests
 models     | 1 min  | fetch the face models
 unit       | 3 min  | Rust tests
+evidence   | 2 min  | our verifier of evidence against the independent one, on damaged bundles
 interop    | 3 min  | other people's WebRTC clients, WHIP and WHEP
 e2e        | 8 min  | whole visits in Chromium
 LIST
@@ -80,6 +81,15 @@ stage_lint() {
 stage_build() { cargo build --workspace --all-targets --locked; }
 
 stage_unit() { cargo test --workspace --no-fail-fast --locked; }
+
+# Unit tests run a few hundred of these where Python has what it takes.
+stage_evidence() {
+  local venv="$TOOLS/verifier-venv"
+  "$venv/bin/ruff" check --quiet recorder/verifier
+  "$venv/bin/ruff" format --quiet --check recorder/verifier
+  VBRANCH_PYTHON="$venv/bin/python" VBRANCH_MUTANTS=4000 \
+    cargo test -p vbranch-recorder --locked differential -- --nocapture
+}
 
 stage_models() {
   target/debug/vbranch kyc models fetch ||

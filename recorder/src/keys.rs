@@ -121,7 +121,21 @@ impl WrappedKey {
     pub fn id(&self) -> Sha256 {
         Sha256::of(self.wrapped.as_bytes())
     }
+
+    /// Whether it has the outward form of a wrapped key. Only the key-encryption key itself can
+    /// tell whether it opens.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        let is_long_enough =
+            |bytes: Vec<u8>| !self.kek.starts_with(FILE_KEK) || bytes.len() == FILE_WRAPPED;
+        BASE64_STANDARD.decode(&self.wrapped).is_ok_and(is_long_enough)
+    }
 }
+
+/// How ids of key-encryption keys in files begin.
+const FILE_KEK: &str = "file-";
+/// Length of what such a key wraps: nonce, data key, tag.
+const FILE_WRAPPED: usize = NONCE_LEN + 32 + 16;
 
 /// Wraps data keys: a local file here, a KMS or HSM elsewhere.
 pub trait KeyEncryptionKey: Send + Sync {
@@ -147,7 +161,7 @@ impl FileKek {
         let key = UnboundKey::new(&AES_256_GCM, &*secret).map_err(|_| KeyError::Crypto)?;
         let name = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*secret), b"vbranch/v1/kek-id");
         let id = name.as_ref().get(..8).unwrap_or_default();
-        Ok(Self { id: format!("file-{}", hex::encode(id)), key: LessSafeKey::new(key) })
+        Ok(Self { id: format!("{FILE_KEK}{}", hex::encode(id)), key: LessSafeKey::new(key) })
     }
 
     fn aad(recording: RecordingId) -> Aad<Vec<u8>> {

@@ -2,6 +2,7 @@
 //! back: verify, replay, export. The only holder of keys.
 
 mod access;
+pub mod agreement;
 mod archive;
 mod bundle;
 pub mod canonical;

@@ -357,12 +357,16 @@ fn event_value(kind: &TimelineKind) -> Result<serde_json::Value, RecorderError> 
     Ok(value)
 }
 
+/// The largest number that six decimals leave with fifteen digits, which is what canonical JSON
+/// allows. Scores and thresholds are far below.
+const MAX_SCORE: f64 = 999_999_999.0;
+
 fn round_floats(value: &mut serde_json::Value) {
     use serde_json::Value;
     match value {
         Value::Number(number) if number.is_f64() => {
-            let rounded = (number.as_f64().unwrap_or_default() * 1e6).round() / 1e6;
-            *value = Value::from(rounded);
+            let score = number.as_f64().unwrap_or_default().clamp(-MAX_SCORE, MAX_SCORE);
+            *value = Value::from((score * 1e6).round() / 1e6);
         }
         Value::Array(items) => items.iter_mut().for_each(round_floats),
         Value::Object(members) => members.values_mut().for_each(round_floats),

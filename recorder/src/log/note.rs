@@ -13,8 +13,9 @@ use crate::{
 
 /// Ed25519 in a signed note's key id.
 const ALGORITHM_ED25519: u8 = 1;
-/// The largest note read: three lines and at most a few dozen cosignatures.
-const MAX_NOTE: usize = 16 * 1024;
+/// The largest note read: three lines and some dozens of cosignatures, which may be
+/// post-quantum ones of 5 kB.
+const MAX_NOTE: usize = 128 * 1024;
 /// The largest tree believed: 2^40 entries are a thousand visits a second for thirty years.
 const MAX_SIZE: u64 = 1 << 40;
 
@@ -57,26 +58,25 @@ impl Checkpoint {
     /// Reads a note and checks that the log's own signature is `key`'s. Signatures by others
     /// (witnesses) are passed over.
     pub fn verify(note: &str, key: &EvidencePublicKey) -> Result<Self, NoteError> {
-        if note.len() > MAX_NOTE {
+        if note.len() > MAX_NOTE || note.chars().any(|c| c < ' ' && c != '\n') {
             return Err(NoteError::Malformed);
         }
-        let (text, signatures) = note.split_once("\n\n").ok_or(NoteError::Malformed)?;
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
         let checkpoint = Self::parse(text).ok_or(NoteError::Malformed)?;
         let signed = format!("{text}\n");
         let id = key_id(&checkpoint.origin, key);
-        let by_log = |line: &str| {
-            let rest = line.strip_prefix("\u{2014} ")?;
-            let (name, encoded) = rest.split_once(' ')?;
-            let bytes = BASE64_STANDARD.decode(encoded).ok()?;
-            let (key_id, signature) = bytes.split_first_chunk::<4>()?;
-            let ours = name == checkpoint.origin && *key_id == id;
-            (ours && key.verifies(signed.as_bytes(), signature)).then_some(())
-        };
-        if !signatures.ends_with('\n') {
-            return Err(NoteError::Malformed);
+        let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?;
+        let mut is_signed = false;
+        for line in lines.split('\n') {
+            let (name, key_id, signature) = signature(line).ok_or(NoteError::Malformed)?;
+            if name == checkpoint.origin && key_id == id {
+                if !key.verifies(signed.as_bytes(), &signature) {
+                    return Err(NoteError::Signature);
+                }
+                is_signed = true;
+            }
         }
-        let good = signatures.lines().any(|line| by_log(line).is_some());
-        if good { Ok(checkpoint) } else { Err(NoteError::Signature) }
+        if is_signed { Ok(checkpoint) } else { Err(NoteError::Signature) }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -90,6 +90,15 @@ impl Checkpoint {
         let whole = lines.next().is_none() && size.to_string() == size_text && size <= MAX_SIZE;
         whole.then_some(Self { origin, size, root })
     }
+}
+
+/// A signature line's name, key id and signature.
+fn signature(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
+    let (name, encoded) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+    let is_name = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+');
+    let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+    let (key_id, signature) = bytes.split_first_chunk::<4>()?;
+    (is_name && !signature.is_empty()).then(|| (name, *key_id, signature.to_vec()))
 }
 
 /// Whether a text can name a log: it must fit into one word of a note.
@@ -126,5 +135,18 @@ mod tests {
         }
         let cosigned = format!("{note}\u{2014} witness.example AAAAAAAA\n");
         assert!(Checkpoint::verify(&cosigned, &key.public()).is_ok());
+        // What stands under a checkpoint is signatures, and the log's own are all good.
+        let own = format!(
+            "\u{2014} bank.example/log {}\n",
+            BASE64_STANDARD
+                .encode([&key_id("bank.example/log", &key.public())[..], &[7; 64]].concat())
+        );
+        for more in
+            ["\n", "nonsense\n", "\u{2014} witness.example AAAA\n", "\u{2014} x+y AAAAAAAA\n", &own]
+        {
+            assert!(Checkpoint::verify(&format!("{note}{more}"), &key.public()).is_err(), "{more}");
+        }
+        let carriage = note.trim_end().to_owned() + "\r\n";
+        assert!(Checkpoint::verify(&carriage, &key.public()).is_err());
     }
 }

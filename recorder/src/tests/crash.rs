@@ -34,7 +34,7 @@ fn child() {
     rig.recorder.close(call.meta.recording, call.end).unwrap();
 }
 
-fn record_and_kill(data: &Path, after: Duration) {
+pub(super) fn record_and_kill(data: &Path, after: Duration) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["tests::crash::child", "--exact", "--nocapture"])
         .env(FOLDER, data)

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod crash;
+mod differential;
 mod stores;
 mod visit;
 

@@ -12,13 +12,14 @@ use self::files::Files;
 use crate::{
     bundle::{
         DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
-        MANIFEST, MANIFEST_SIG, PUBLIC_KEY,
+        MANIFEST, MANIFEST_SIG, PUBLIC_KEY, media_plan,
     },
     canonical,
     hash::Sha256,
     keys::{DataKey, EvidencePublicKey, WrappedKey},
     log::{
         LogEntry, MAX_ENTRY,
+        note::Checkpoint,
         proof::{LogProof, ProofError},
     },
     manifest::{MAX_MANIFEST, Manifest},
@@ -186,13 +187,9 @@ fn manifest(
         }
         return None;
     }
-    let parsed = serde_json::from_slice::<Manifest>(&bytes)
+    let parsed = canonical::parse::<Manifest>(&bytes)
         .map_err(|error| format!("is no manifest: {error}"))
         .and_then(|manifest| {
-            let canonical = canonical::to_bytes(&manifest).is_ok_and(|again| again == bytes);
-            if !canonical {
-                return Err("is not in canonical form".to_owned());
-            }
             manifest.check().map_err(|error| format!("contradicts itself: {error}"))?;
             Ok(manifest)
         });
@@ -234,45 +231,62 @@ fn log(
         Ok(entry) => entry,
         Err(why) => return report.fail("log", LOG_ENTRY, why),
     };
-    let names_it = match serde_json::from_slice(&entry) {
+    let names_it = match canonical::parse(&entry) {
         Ok(LogEntry::Manifest { recording, sha256, .. }) => {
-            recording == manifest.recording
-                && sha256 == manifest_sha256
-                && canonical::is_canonical(&entry)
+            recording == manifest.recording && sha256 == manifest_sha256
         }
         _ => false,
     };
     let entry_result = if names_it { Ok(()) } else { Err("is not of this manifest".to_owned()) };
     report.judge("log", LOG_ENTRY, entry_result);
-    let checkpoint = files
+    let proof = files
         .read(LOG_PROOF, MAX_DOCUMENT)
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no log proof".to_owned()))
-        .and_then(|text| {
-            let proof = LogProof::parse(&text, entry).map_err(|error| error.to_string());
-            proof.map(|proof| proof.verify(key))
-        });
-    match checkpoint {
-        Ok(Ok(checkpoint)) if checkpoint.origin == manifest.log.origin => {
-            report.pass("log", LOG_PROOF);
+        .and_then(|text| LogProof::parse(&text, entry).map_err(|error| error.to_string()));
+    match proof.map(|proof| (proof.verify(key), proof.index)) {
+        Ok((Ok(checkpoint), _)) if checkpoint.origin != manifest.log.origin => {
+            report.fail("log", LOG_PROOF, "is of another log");
         }
-        Ok(Ok(_)) => report.fail("log", LOG_PROOF, "is of another log"),
+        Ok((Ok(_), index)) => {
+            report.judge("log", LOG_PROOF, previous_checkpoint(manifest, key, index));
+        }
         // Either of the two may be the one that was changed.
-        Ok(Err(ProofError::NotIncluded)) => {
+        Ok((Err(ProofError::NotIncluded), _)) => {
             report.fail("log", format!("{LOG_ENTRY} with {LOG_PROOF}"), "is not on the log");
         }
-        Ok(Err(error)) => report.fail("log", LOG_PROOF, format!("proves nothing: {error}")),
+        Ok((Err(error), _)) => report.fail("log", LOG_PROOF, format!("proves nothing: {error}")),
         Err(why) => report.fail("log", LOG_PROOF, why),
+    }
+}
+
+/// The checkpoint the manifest was made after is the same log's, and the manifest's entry is
+/// behind it.
+fn previous_checkpoint(
+    manifest: &Manifest,
+    key: &EvidencePublicKey,
+    index: u64,
+) -> Result<(), String> {
+    let Some(note) = &manifest.log.previous_checkpoint else { return Ok(()) };
+    match Checkpoint::verify(note, key) {
+        Err(error) => Err(format!("cannot be after the manifest's previous checkpoint: {error}")),
+        Ok(before) if before.origin != manifest.log.origin => {
+            Err("is of another log than the manifest's previous checkpoint".to_owned())
+        }
+        Ok(before) if before.size > index => {
+            Err("is from before the manifest's previous checkpoint".to_owned())
+        }
+        Ok(_) => Ok(()),
     }
 }
 
 fn wrapped_key(files: &Files, manifest: &Manifest, report: &mut Report) {
     let result = files.read(KEY, MAX_DOCUMENT).and_then(|bytes| {
         let key: WrappedKey =
-            serde_json::from_slice(&bytes).map_err(|_| "is no wrapped key".to_owned())?;
+            canonical::parse(&bytes).map_err(|error| format!("is no wrapped key: {error}"))?;
         let right = key.recording == manifest.recording
             && key.kek == manifest.key.kek
             && key.id() == manifest.key.id
-            && canonical::to_bytes(&key).is_ok_and(|again| again == bytes);
+            && key.is_well_formed();
         if right { Ok(()) } else { Err("is not the key the manifest names".to_owned()) }
     });
     report.judge("key", KEY, result);
@@ -316,11 +330,21 @@ fn export(
     };
     let result = signature(files, EXPORT_SIG, &bytes, key).and_then(|()| {
         let record: ExportRecord =
-            serde_json::from_slice(&bytes).map_err(|_| "is no export record".to_owned())?;
+            canonical::parse(&bytes).map_err(|error| format!("is no export record: {error}"))?;
         let ours = record.format == EXPORT_FORMAT
             && record.recording == manifest.recording
             && record.manifest_sha256 == manifest_sha256;
-        if ours { Ok(record) } else { Err("is of another manifest".to_owned()) }
+        if !ours {
+            return Err("is of another manifest".to_owned());
+        }
+        let listed = record.media.iter().map(|file| file.path.as_str());
+        let films = media_plan(manifest);
+        let all = listed.eq(films.iter().map(|film| film.path.as_str()));
+        if all || record.media.is_empty() {
+            Ok(record)
+        } else {
+            Err("lists other media than the recording has".to_owned())
+        }
     });
     report.judge("export", EXPORT, result.as_ref().map(|_| ()).map_err(Clone::clone));
     result.ok()
