@@ -1,4 +1,4 @@
-"""An independent verifier of vbranch evidence bundles, written from docs/recording-format.md."""
+"""An independent verifier of vbranch evidence bundles, after docs/recording-format.md."""
 
 from .checks import verify
 from .report import Check, Report

@@ -41,6 +41,44 @@ fn edit_somewhere(
     }
 }
 
+/// Moves, cuts or takes out a gap or a segment of a manifest, or says that one is lost.
+pub(super) fn edit_ledger(manifest: &mut Value, dice: &mut Dice) -> String {
+    let gaps = manifest["gaps"].as_array().map_or(0, Vec::len) as u64;
+    if gaps > 0 && dice.below(2) == 0 {
+        let n = dice.below(gaps) as usize;
+        let kind = ["audio", "video", "screen"][dice.below(3) as usize];
+        match dice.below(4) {
+            0 => drop(manifest["gaps"].as_array_mut().map(|gaps| gaps.remove(n))),
+            1 => manifest["gaps"][n]["kind"] = json!(kind),
+            2 => manifest["gaps"] = json!([]),
+            _ => return format!("gap {n} {}", move_span(&mut manifest["gaps"][n], dice)),
+        }
+        return format!("gap {n}");
+    }
+    let tracks = manifest["tracks"].as_array().map_or(0, Vec::len) as u64;
+    let t = dice.below(tracks) as usize;
+    let segments = &mut manifest["tracks"][t]["segments"];
+    let n = dice.below(segments.as_array().map_or(0, Vec::len) as u64) as usize;
+    let segment = &mut segments[n];
+    let what = if dice.below(4) == 0 {
+        segment["lost"] = json!(segment["lost"] != true);
+        "lost or not".to_owned()
+    } else {
+        move_span(segment, dice)
+    };
+    format!("track {t} segment {n} {what}")
+}
+
+/// By amounts around what is allowed.
+fn move_span(span: &mut Value, dice: &mut Dice) -> String {
+    let field = ["start_us", "duration_us"][dice.below(2) as usize];
+    let by = [1, 99_999, 100_000, 100_001, 250_000, 1_000_000, 3_000_000][dice.below(7) as usize];
+    let old = span[field].as_i64().unwrap_or_default();
+    let new = if dice.below(2) == 0 { old + by } else { (old - by).max(0) };
+    span[field] = json!(new);
+    format!("{field} {old} to {new}")
+}
+
 fn change(value: &mut Value, other: Value, dice: &mut Dice) -> (String, String) {
     let mut what = String::new();
     match value {

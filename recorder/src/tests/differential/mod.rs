@@ -1,5 +1,5 @@
-//! Our verifier against the independent one in `recorder/verifier`, which was written from
-//! `docs/recording-format.md`: over thousands of spoilt bundles they have to agree.
+//! Our verifier against the independent one in `recorder/verifier`, which shares no
+//! code with it, only `docs/recording-format.md`: over thousands of spoilt bundles they have to agree.
 //!
 //! Every mutant is made from its number alone. `VBRANCH_MUTANTS=4000` says how many there are (a
 //! few hundred otherwise), `VBRANCH_MUTANT=17` runs one, `VBRANCH_PYTHON` names the interpreter

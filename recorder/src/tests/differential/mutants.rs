@@ -46,8 +46,9 @@ const OUTSIDE: [(&str, Spoil); 14] = [
 ];
 
 /// With it.
-const INSIDE: [(&str, Spoil); 7] = [
+const INSIDE: [(&str, Spoil); 8] = [
     ("signed manifest", signed_manifest),
+    ("signed ledger", signed_ledger),
     ("signed, chained", chained_manifest),
     ("signed export", signed_export),
     ("logged entry", logged_entry),
@@ -63,7 +64,7 @@ pub(super) fn make<'a>(originals: &'a Originals, dice: &mut Dice) -> Mutant<'a> 
         let inside = dice.below(2) == 0;
         let (kind, spoil) = if inside {
             // Most that can be said wrongly is said in the manifest.
-            INSIDE[(dice.below(12) as usize).saturating_sub(5)]
+            INSIDE[(dice.below(13) as usize).saturating_sub(5)]
         } else {
             OUTSIDE[dice.below(OUTSIDE.len() as u64) as usize]
         };
@@ -236,6 +237,21 @@ fn signed_manifest(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Di
     let what = edit(mutant, "manifest.json", dice);
     forge::sign_all(&mut mutant.files, &originals.key, dice);
     what
+}
+
+/// Segments and gaps that may no longer account for the whole time.
+fn signed_ledger(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
+    let bytes = forge::bytes(&mutant.files, "manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+    let what: Vec<_> =
+        (0..=dice.below(3)).map(|_| json::edit_ledger(&mut manifest, dice)).collect();
+    let has_holes = ["troubled", "recovered"].contains(&mutant.original.name);
+    if has_holes && manifest["gaps"].as_array().is_some_and(Vec::is_empty) {
+        mutant.verdict = Verdict::Fail;
+    }
+    forge::put(&mut mutant.files, "manifest.json", manifest.to_string().into_bytes());
+    forge::sign_all(&mut mutant.files, &originals.key, dice);
+    what.join(", ")
 }
 
 fn chained_manifest(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
