@@ -79,9 +79,11 @@ impl Shard {
         if let Some(answer) = self.restart(call, participant, offer) {
             return answer.map(|sdp| Answer { sdp, restarted: true });
         }
-        if !self.call_entry(call).call.has_room_for(participant) {
+        let room = |state: &CallState| state.call.has_room_for(participant);
+        if !self.calls.get(&call).is_none_or(room) {
             return Err(JoinError::Unavailable);
         }
+        // A call is begun for somebody who is there: a failure leaves none behind.
         let key = self.next_key;
         let (peer, answer, media) = Peer::answer(&self.setup, key, offer, now.mono)?;
         self.next_key += 1;
