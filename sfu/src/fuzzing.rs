@@ -98,7 +98,7 @@ pub fn rtcp_compound(data: &[u8]) {
                 assert!(blocks.iter().count() <= 31);
             }
             rtcp::Rtcp::TransportFeedback(packet) => twcc(packet),
-            rtcp::Rtcp::KeyframeWanted { .. } | rtcp::Rtcp::Bye { .. } => {}
+            rtcp::Rtcp::KeyframeWanted { .. } => {}
         }
     }
 }

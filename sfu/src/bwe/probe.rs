@@ -47,8 +47,6 @@ const CLUSTERS: usize = 4;
 pub(crate) struct Padding {
     /// Bytes to send now, in as many packets as it takes.
     pub(crate) bytes: u64,
-    /// The burst they belong to; informative.
-    pub(crate) cluster: u8,
 }
 
 /// A burst being sent.
@@ -184,7 +182,7 @@ impl Prober {
         let elapsed = burst.started_at.map_or(Duration::ZERO, |at| now.since(at));
         let due = burst.rate.bytes_in(elapsed + AHEAD).saturating_sub(burst.sent);
         let left = burst.bytes.saturating_sub(burst.sent);
-        Some(Padding { bytes: due.min(left).max(PADDING_MIN), cluster: burst.cluster })
+        Some(Padding { bytes: due.min(left).max(PADDING_MIN) })
     }
 
     /// Counts a packet that leaves now; gives the burst it belongs to, 0 for none.

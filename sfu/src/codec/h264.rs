@@ -1,11 +1,13 @@
-//! Where an H.264 key frame begins (RFC 6184), without taking the packet apart.
+//! Reading H.264 payloads (RFC 6184) in place: where a key frame begins, and what an aggregate holds.
+
+use std::ops::Range;
 
 use super::Malformed;
 
-const IDR: u8 = 5;
+pub(crate) const IDR: u8 = 5;
 const SPS: u8 = 7;
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
+pub(crate) const STAP_A: u8 = 24;
+pub(crate) const FU_A: u8 = 28;
 
 /// Whether a decoder can begin with this packet: it holds a sequence parameter set, which browsers
 /// send in front of every IDR picture, or the first slice of an IDR picture.
@@ -13,7 +15,11 @@ pub(crate) fn starts_keyframe(payload: &[u8]) -> Result<bool, Malformed> {
     let (&header, rest) = payload.split_first().ok_or(Malformed::Short)?;
     match header & 0x1f {
         kind @ 1..=23 => Ok(starts(kind, rest.first())),
-        STAP_A => stap_a(rest),
+        STAP_A => aggregated(payload).try_fold(false, |found, nal| {
+            let nal = payload.get(nal?).unwrap_or_default();
+            let (&header, body) = nal.split_first().ok_or(Malformed::Short)?;
+            Ok(found | starts(header & 0x1f, body.first()))
+        }),
         FU_A => {
             let (&fu_header, body) = rest.split_first().ok_or(Malformed::Short)?;
             let first_fragment = fu_header & 0x80 != 0;
@@ -23,18 +29,21 @@ pub(crate) fn starts_keyframe(payload: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-/// RFC 6184 section 5.7.1: a list of NAL units, each behind its 16-bit size.
-fn stap_a(mut rest: &[u8]) -> Result<bool, Malformed> {
-    let mut found = false;
-    while !rest.is_empty() {
-        let (size, tail) = rest.split_first_chunk::<2>().ok_or(Malformed::Short)?;
-        let size = usize::from(u16::from_be_bytes(*size));
-        let (nal, tail) = tail.split_at_checked(size).ok_or(Malformed::Short)?;
-        let (&header, body) = nal.split_first().ok_or(Malformed::Short)?;
-        found |= starts(header & 0x1f, body.first());
-        rest = tail;
-    }
-    Ok(found)
+/// Where the NAL units of a STAP-A payload lie (RFC 6184 section 5.7.1: each behind its 16-bit
+/// size). None is empty; ends with the first that does not fit.
+pub(crate) fn aggregated(payload: &[u8]) -> impl Iterator<Item = Result<Range<usize>, Malformed>> {
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        let rest = payload.get(at..).filter(|rest| !rest.is_empty())?;
+        let size = rest.first_chunk().map_or(0, |size| usize::from(u16::from_be_bytes(*size)));
+        let nal = at + 2..at + 2 + size;
+        if size == 0 || nal.end > payload.len() {
+            at = payload.len();
+            return Some(Err(Malformed::Short));
+        }
+        at = nal.end;
+        Some(Ok(nal))
+    })
 }
 
 /// `first` is the byte behind the NAL unit's header: a slice begins with `first_mb_in_slice`,

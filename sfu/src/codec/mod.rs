@@ -35,8 +35,6 @@ pub(crate) enum Malformed {
 pub(crate) struct PayloadInfo {
     /// A picture that needs no other begins in this packet.
     pub(crate) keyframe: bool,
-    /// Width and height in pixels, where a VP8 key frame begins.
-    pub(crate) size: Option<(u16, u16)>,
     /// VP8's payload descriptor; `None` for H.264.
     pub(crate) vp8: Option<vp8::Descriptor>,
 }
@@ -57,12 +55,10 @@ pub(crate) fn inspect(codec: VideoCodec, payload: &[u8]) -> Result<PayloadInfo, 
         }
         VideoCodec::Vp8 => {
             let descriptor = vp8::Descriptor::parse(payload)?;
-            let header = vp8::FrameHeader::read(&descriptor, payload);
-            Ok(PayloadInfo {
-                keyframe: header.is_some_and(|header| header.keyframe),
-                size: header.and_then(|header| header.size),
-                vp8: Some(descriptor),
-            })
+            // A later packet of a frame tells nothing of it, whatever its bytes look like.
+            let keyframe = descriptor.starts_frame()
+                && vp8::is_keyframe(descriptor.body(payload)).unwrap_or(false);
+            Ok(PayloadInfo { keyframe, vp8: Some(descriptor) })
         }
     }
 }

@@ -48,16 +48,12 @@ pub(crate) struct Descriptor {
     pub(crate) partition_start: bool,
     /// PID: which partition.
     pub(crate) partition: u8,
-    /// N: no other picture needs this one.
-    pub(crate) discardable: bool,
     /// PictureID, where sent.
     pub(crate) picture_id: Option<PictureId>,
     /// TL0PICIDX, where sent: the number of the base-layer picture this one builds on.
     pub(crate) tl0_picidx: Option<u8>,
     /// TID and Y, where sent.
     pub(crate) temporal: Option<Temporal>,
-    /// KEYIDX, where sent.
-    pub(crate) key_idx: Option<u8>,
 }
 
 impl Descriptor {
@@ -112,60 +108,30 @@ impl Layout {
             tl0_picidx = Some(byte(at)?);
             at += 1;
         }
-        let (mut temporal, mut key_idx) = (None, None);
+        let mut temporal = None;
         // One byte serves both T and K.
         if extensions & 0x30 != 0 {
             let bits = byte(at)?;
             at += 1;
             temporal = (extensions & 0x20 != 0)
                 .then_some(Temporal { tid: bits >> 6, sync: bits & 0x20 != 0 });
-            key_idx = (extensions & 0x10 != 0).then_some(bits & 0x1f);
         }
         let descriptor = Descriptor {
             len: u8::try_from(at).map_err(|_| Malformed::Short)?,
             partition_start: first & 0x10 != 0,
             partition: first & 0x07,
-            discardable: first & 0x20 != 0,
             picture_id,
             tl0_picidx,
             temporal,
-            key_idx,
         };
         Ok(Self { descriptor, picture_id_at, tl0_picidx_at })
     }
 }
 
-/// What the first bytes of a VP8 frame say (RFC 6386 section 9.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FrameHeader {
-    /// The frame needs no other.
-    pub(crate) keyframe: bool,
-    /// Width and height in pixels; in whole key frames only.
-    pub(crate) size: Option<(u16, u16)>,
-}
-
-impl FrameHeader {
-    /// Reads it where the packet is the first of its frame.
-    pub(crate) fn read(descriptor: &Descriptor, payload: &[u8]) -> Option<Self> {
-        descriptor.starts_frame().then(|| Self::parse(descriptor.body(payload))).flatten()
-    }
-
-    /// Reads it at the start of a frame.
-    pub(crate) fn parse(frame: &[u8]) -> Option<Self> {
-        let keyframe = frame.first()? & 1 == 0;
-        Some(Self { keyframe, size: if keyframe { key_frame_size(frame) } else { None } })
-    }
-}
-
-/// Behind the 3-byte frame tag: a start code, then 14 bits of width and of height, each below two
-/// bits of scale that only concern display.
-fn key_frame_size(frame: &[u8]) -> Option<(u16, u16)> {
-    let [_, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1] = frame.first_chunk::<10>()? else {
-        return None;
-    };
-    let of = |low: &u8, high: &u8| u16::from_le_bytes([*low, *high]) & 0x3fff;
-    let (width, height) = (of(w0, w1), of(h0, h1));
-    (width > 0 && height > 0).then_some((width, height))
+/// Whether a frame needs no other, by its first bytes (RFC 6386 section 9.1). `None` where there
+/// are none.
+pub(crate) fn is_keyframe(frame: &[u8]) -> Option<bool> {
+    Some(frame.first()? & 1 == 0)
 }
 
 /// New picture numbers for one packet. Together with the payload as it came, it gives the payload

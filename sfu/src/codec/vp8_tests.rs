@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::{VideoCodec, inspect};
 
 /// A descriptor as libwebrtc writes it: 15-bit PictureID, TL0PICIDX, TID with Y.
 fn payload(id: u16, tl0: u8, tid: u8, start: bool) -> Vec<u8> {
@@ -27,16 +28,14 @@ fn every_optional_field_is_found() {
             len: 6,
             partition_start: true,
             partition: 1,
-            discardable: true,
             picture_id: Some(PictureId { value: 0x1234, long: true }),
             tl0_picidx: Some(0x56),
             temporal: Some(Temporal { tid: 2, sync: true }),
-            key_idx: Some(7),
         }
     );
     let short = parse(&[0x90, 0x80, 0x7f]);
     assert_eq!(short.picture_id, Some(PictureId { value: 0x7f, long: false }));
-    assert_eq!((short.len, short.temporal, short.key_idx), (3, None, None));
+    assert_eq!((short.len, short.temporal), (3, None));
     let none = parse(&[0x10]);
     assert_eq!((none.len, none.picture_id, none.tl0_picidx), (1, None, None));
     assert!(none.starts_frame() && !all.starts_frame());
@@ -47,16 +46,13 @@ fn every_optional_field_is_found() {
 }
 
 #[test]
-fn a_key_frame_tells_its_size() {
-    let frame = [0x50, 0x42, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x41];
-    let header = FrameHeader::parse(&frame).unwrap();
-    assert_eq!(header, FrameHeader { keyframe: true, size: Some((640, 360)) });
-    assert_eq!(FrameHeader::parse(&frame[..9]).unwrap().size, None);
-    assert!(!FrameHeader::parse(&[0x51]).unwrap().keyframe);
-    assert_eq!(FrameHeader::parse(&[]), None);
-    // A later packet of a frame has no header, whatever its bytes look like.
-    let later = [&[0x00][..], &frame].concat();
-    assert_eq!(FrameHeader::read(&parse(&later), &later), None);
+fn a_key_frame_is_told_by_its_first_bit() {
+    assert_eq!(is_keyframe(&[0x50, 0x42]), Some(true));
+    assert_eq!(is_keyframe(&[0x51]), Some(false));
+    assert_eq!(is_keyframe(&[]), None);
+    let begins_one = |payload: &[u8]| inspect(VideoCodec::Vp8, payload).unwrap().keyframe;
+    assert!(begins_one(&[0x10, 0x50]) && !begins_one(&[0x10, 0x51]));
+    assert!(!begins_one(&[0x00, 0x50]), "a later packet, whatever its bytes look like");
 }
 
 #[test]

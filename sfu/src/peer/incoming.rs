@@ -5,7 +5,7 @@ use std::time::Duration;
 use vbranch_domain::{MediaKind, Mono};
 
 use crate::{
-    codec::{self, PayloadInfo, VideoCodec, layers::MAX_LAYERS, meter::LayerMeters},
+    codec::{self, PayloadInfo, layers::MAX_LAYERS, meter::LayerMeters},
     rtp::{Extensions, HeaderExtensions, RtpHeader, strip_padding},
     sdp::{Codec, Meaning, PayloadTypes, Section},
     stream::{
@@ -130,7 +130,7 @@ impl Incoming {
             kind,
             payload_types: section.payload_types,
             rids: section.rids.clone(),
-            nack: if section.audio { section.audio_nack } else { section.nack },
+            nack: section.nack,
             layers: Default::default(),
             meters: LayerMeters::default(),
             generations: 0,
@@ -469,12 +469,7 @@ impl Publication {
         mut media: Media<'a>,
     ) -> Option<Media<'a>> {
         let layer = self.layers.get_mut(usize::from(media.layer))?.as_mut()?;
-        let video = match media.codec {
-            Codec::H264 => Some(VideoCodec::H264),
-            Codec::Vp8 => Some(VideoCodec::Vp8),
-            Codec::Opus | Codec::Red => None,
-        };
-        if let Some(codec) = video.filter(|_| !media.payload.is_empty()) {
+        if let Some(codec) = media.codec.video().filter(|_| !media.payload.is_empty()) {
             // A payload that breaks its RFC is dropped here: no subscriber has to cope with it.
             let info = codec::inspect(codec, media.payload).ok()?;
             self.meters.on_packet(now, media.layer, header.len + media.payload.len(), &info);
@@ -487,7 +482,7 @@ impl Publication {
             timestamp: media.timestamp,
             marker: media.marker,
             payload_type: header.payload_type,
-            tag: u32::from(media.audio_level.unwrap_or(0x7f)),
+            audio_level: media.audio_level,
             payload: media.payload,
         };
         layer.history.store(now, media.ext_seq, kept);

@@ -179,7 +179,7 @@ impl Slot {
                     if let Some(descriptor) = &info.vp8 {
                         self.vp8.skip(media.source, descriptor);
                     }
-                    self.rewriter.leave_out(media.source, media.ext_seq, media.timestamp);
+                    self.rewriter.leave_out(media.source, media.ext_seq);
                     return None;
                 }
                 Decision::Forward => {}
@@ -190,7 +190,7 @@ impl Slot {
             }
         }
         if media.payload.is_empty() {
-            self.rewriter.leave_out(media.source, media.ext_seq, media.timestamp);
+            self.rewriter.leave_out(media.source, media.ext_seq);
             return None;
         }
         if self.rewriter.source() != Some(media.source) {
@@ -245,7 +245,7 @@ impl Slot {
         ready.codec = self.takes(codec)?;
         ready.unwrap_red = codec == Codec::Red && ready.codec == Codec::Opus;
         ready.marker = kept.marker;
-        ready.audio_level = u8::try_from(kept.tag).ok();
+        ready.audio_level = kept.audio_level;
         Some(ready)
     }
 

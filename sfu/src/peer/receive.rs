@@ -106,8 +106,6 @@ impl Peer {
                     self.events.push_back(PeerEvent::KeyframeWanted { track, layer });
                 }
             }
-            // A stream that ended says so by its silence as well; a connection ends by DTLS.
-            Rtcp::Bye { .. } => {}
         }
     }
 

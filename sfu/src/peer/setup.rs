@@ -84,9 +84,9 @@ impl Peer {
         let mut slots: Vec<Slot> = vec![];
         let mut media = Media::default();
         for section in receiving(&offer.sections) {
-            slots.push(Slot::new(section, &extensions, &setup.seeds()?));
-            let kind = if section.audio { SlotKind::Audio } else { SlotKind::Picture };
-            media.slots.push(SlotSpec { mid: section.mid.clone(), kind });
+            let slot = Slot::new(section, &extensions, &setup.seeds()?);
+            media.slots.push(SlotSpec { mid: section.mid.clone(), kind: slot.kind() });
+            slots.push(slot);
         }
         let incoming = Incoming::new(&offer.sections, extensions);
         // A screen counts once it sends: pages negotiate it long before they share one.

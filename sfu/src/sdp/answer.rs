@@ -161,7 +161,7 @@ fn write_format(sdp: &mut String, section: &Section, pt: u8, format: Format) {
         Format::Media(Codec::Opus) => {
             line(sdp, &format!("a=rtpmap:{pt} opus/48000/2"));
             line(sdp, &format!("a=fmtp:{pt} {OPUS_FMTP}"));
-            if section.audio_nack {
+            if section.nack {
                 line(sdp, &format!("a=rtcp-fb:{pt} nack"));
             }
         }

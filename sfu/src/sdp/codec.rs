@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use rtc::sdp::MediaDescription;
 
+use crate::codec::VideoCodec;
+
 /// What a payload is coded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Codec {
@@ -13,6 +15,17 @@ pub(crate) enum Codec {
     /// Constrained baseline in packetization mode 1 (RFC 6184).
     H264,
     Vp8,
+}
+
+impl Codec {
+    /// How a picture is coded; `None` for sound.
+    pub(crate) fn video(self) -> Option<VideoCodec> {
+        match self {
+            Self::H264 => Some(VideoCodec::H264),
+            Self::Vp8 => Some(VideoCodec::Vp8),
+            Self::Opus | Self::Red => None,
+        }
+    }
 }
 
 /// The payload types one media section uses, in both directions.

@@ -147,7 +147,7 @@ pub(super) mod tests {
         let read = parse_offer(&offer(H264)).unwrap();
         let [audio, video] = read.sections.as_slice() else { panic!("{read:?}") };
         assert_eq!((audio.payload_types.opus, audio.payload_types.red), (Some(111), Some(63)));
-        assert!(audio.transport_cc && !audio.audio_nack && audio.extensions.audio_level == Some(1));
+        assert!(audio.transport_cc && !audio.nack && audio.extensions.audio_level == Some(1));
         assert_eq!((video.payload_types.h264, video.payload_types.h264_rtx), (Some(97), Some(98)));
         assert_eq!(video.payload_types.vp8, Some(96));
         assert!(video.nack && video.transport_cc);

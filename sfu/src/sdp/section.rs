@@ -3,10 +3,8 @@
 use rtc::sdp::MediaDescription;
 
 use super::codec::PayloadTypes;
-use crate::rtp::HeaderExtensions;
+use crate::{codec::layers::MAX_LAYERS, rtp::HeaderExtensions};
 
-/// Most simulcast layers of one camera; browsers send up to three.
-pub(crate) const MAX_LAYERS: usize = 3;
 /// Longest MID or RID taken: they travel in one-byte header extension elements (RFC 8285).
 const MAX_ID: usize = 16;
 
@@ -45,7 +43,6 @@ pub(crate) struct Section {
     pub(crate) ssrcs: Vec<Sending>,
     /// The client can be told about lost packets.
     pub(crate) nack: bool,
-    pub(crate) audio_nack: bool,
     pub(crate) transport_cc: bool,
     /// RTCP need not come in compounds (RFC 5506).
     pub(crate) reduced_size: bool,
@@ -77,23 +74,23 @@ impl Section {
                 })
             })
         };
-        let video = payload_types.h264.or(payload_types.vp8);
-        let any = payload_types.opus.or(video);
+        let audio = name.media == "audio";
+        let codec =
+            if audio { payload_types.opus } else { payload_types.h264.or(payload_types.vp8) };
         Some(Self {
             mid,
             media: name.media.clone(),
             protocol: name.protos.join("/"),
             first_format: name.formats.first().cloned().unwrap_or_else(|| "0".into()),
-            audio: name.media == "audio",
+            audio,
             direction: direction(media, is_refused(media)),
             payload_types,
             extensions,
             extension_lines,
             rids: rids(media),
             ssrcs: ssrcs(media),
-            nack: has(video, "nack"),
-            audio_nack: has(payload_types.opus, "nack"),
-            transport_cc: has(any, "transport-cc"),
+            nack: has(codec, "nack"),
+            transport_cc: has(codec, "transport-cc"),
             reduced_size: media.has_attribute("rtcp-rsize"),
         })
     }

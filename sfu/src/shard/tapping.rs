@@ -8,10 +8,7 @@ use vbranch_domain::{CallId, MediaKind, Mono, TrackId};
 use super::{Now, Shard};
 use crate::{
     call::PeerKey,
-    codec::{
-        VideoCodec,
-        layers::{Decision, LayerSelector, MAX_LAYERS, MAX_TID, Target},
-    },
+    codec::layers::{Decision, LayerSelector, MAX_LAYERS, MAX_TID, Target},
     peer::{Media, Peer, primary, tap_source},
     sdp::Codec,
     tap::{RtpPacket, feed::Input},
@@ -77,11 +74,7 @@ impl Shard {
         let track = TrackId { participant: member.participant, kind: media.kind };
         let packet = RtpPacket {
             source: tap_source(media.source),
-            codec: match media.codec {
-                Codec::H264 => Some(VideoCodec::H264),
-                Codec::Vp8 => Some(VideoCodec::Vp8),
-                Codec::Opus | Codec::Red => None,
-            },
+            codec: media.codec.video(),
             seq: media.ext_seq as u16, // the lower half is what was sent
             timestamp: media.timestamp,
             marker: media.marker,

@@ -64,12 +64,6 @@ impl Inbound {
         }
     }
 
-    /// How packets are opened.
-    #[must_use]
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
     /// Opens the RTP packet that fills `buf`, whose header with CSRCs and extensions takes
     /// `header_len` bytes.
     ///
@@ -82,14 +76,12 @@ impl Inbound {
             return Err(Rejected::TooShort);
         }
         let (sequence_number, ssrc) = read_rtp(buf).ok_or(Rejected::TooShort)?;
-        let index = match self.rtp_streams.get(ssrc) {
-            Some(window) => window.index_of(sequence_number),
-            None => sequence_number.into(),
-        };
-        self.rtp_streams.check(ssrc, index)?;
+        let place = self.rtp_streams.place(ssrc)?;
+        let index = self.rtp_streams.index_of(place, sequence_number);
+        self.rtp_streams.check(place, index)?;
         let index = RtpIndex::new(index).ok_or(Rejected::Replayed)?;
         self.rtp.open_rtp(buf, header_len, ssrc, index).map_err(|_| Rejected::AuthFailed)?;
-        self.rtp_streams.record(ssrc, index.get());
+        self.rtp_streams.record(place, ssrc, index.get());
         Ok(Opened { payload_len, index })
     }
 
@@ -111,9 +103,10 @@ impl Inbound {
             return Err(Rejected::NotEncrypted);
         }
         let index = trailer & !E_FLAG;
-        self.rtcp_streams.check(ssrc, index.into())?;
+        let place = self.rtcp_streams.place(ssrc)?;
+        self.rtcp_streams.check(place, index.into())?;
         self.rtcp.open_rtcp(buf, ssrc, index).map_err(|_| Rejected::AuthFailed)?;
-        self.rtcp_streams.record(ssrc, index.into());
+        self.rtcp_streams.record(place, ssrc, index.into());
         Ok(len)
     }
 

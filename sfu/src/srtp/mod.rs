@@ -29,8 +29,6 @@ pub use outbound::{Outbound, ProtectError};
 
 /// Exporter label of DTLS-SRTP (RFC 5764, 4.2).
 pub const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
-/// Longest exporter block of any profile, bytes.
-pub const MAX_EXPORTED_LEN: usize = 2 * (KEY_LEN + keys::MAX_SALT_LEN);
 /// Room that sealing any RTP packet under any profile needs behind it, bytes.
 pub const MAX_RTP_OVERHEAD: usize = gcm::TAG_LEN;
 /// Room that sealing any RTCP packet under any profile needs behind it, bytes.
@@ -60,17 +58,7 @@ impl Profile {
     /// What we accept, best first: GCM costs a quarter of AES-CM with its separate MAC.
     pub const PREFERENCE: [Self; 2] = [Self::AeadAes128Gcm, Self::AesCm128HmacSha1_80];
 
-    /// The profile of a `use_srtp` code point (RFC 5764, 4.1.2; RFC 7714, 14.2).
-    #[must_use]
-    pub const fn from_code_point(code_point: u16) -> Option<Self> {
-        match code_point {
-            0x0007 => Some(Self::AeadAes128Gcm),
-            0x0001 => Some(Self::AesCm128HmacSha1_80),
-            _ => None,
-        }
-    }
-
-    /// Its code point in the `use_srtp` extension.
+    /// Its code point in the `use_srtp` extension (RFC 5764, 4.1.2; RFC 7714, 14.2).
     #[must_use]
     pub const fn code_point(self) -> u16 {
         match self {

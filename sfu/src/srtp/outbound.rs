@@ -41,12 +41,6 @@ impl Outbound {
         Self { profile, rtp, rtcp, next_rtcp: 1 }
     }
 
-    /// How packets are sealed.
-    #[must_use]
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
     /// Seals the RTP packet in the first `len` bytes of `buf` (header and payload together, of
     /// which the header, with CSRCs and extensions, takes `header_len`) and returns its new length:
     /// `len` and the profile's tag, at most [`MAX_RTP_OVERHEAD`](super::MAX_RTP_OVERHEAD) more.

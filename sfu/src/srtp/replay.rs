@@ -13,7 +13,7 @@ pub(super) const REACH: u64 = (WORDS as u64 - 1) * WORD_BITS;
 
 /// The packets seen of one stream. Bit `index % (WORDS * 64)` stands for an index; moving ahead
 /// clears whole words instead of shifting (RFC 6479).
-pub(super) struct Window {
+struct Window {
     highest: u64,
     seen: [u64; WORDS],
 }
@@ -27,7 +27,7 @@ impl Window {
     }
 
     /// The index of the packet with this sequence number that is nearest to the newest one.
-    pub(super) fn index_of(&self, sequence_number: u16) -> u64 {
+    fn index_of(&self, sequence_number: u16) -> u64 {
         const HALF: u16 = 1 << 15;
         let (roc, newest) = (self.highest >> 16, self.highest as u16);
         let roc = if newest < HALF && sequence_number.saturating_sub(newest) > HALF {
@@ -82,28 +82,44 @@ pub(super) struct Streams {
     windows: Vec<(u32, Window)>,
 }
 
-impl Streams {
-    pub(super) fn get(&self, ssrc: u32) -> Option<&Window> {
-        self.windows.iter().find(|(of, _)| *of == ssrc).map(|(_, window)| window)
-    }
+/// Where a stream's window is, or will be once a packet of it was authentic. Holds until the next
+/// [`Streams::record`].
+#[derive(Clone, Copy)]
+pub(super) struct Place(usize);
 
+impl Streams {
     pub(super) fn len(&self) -> usize {
         self.windows.len()
     }
 
-    /// Whether a packet is worth authenticating. Changes nothing.
-    pub(super) fn check(&self, ssrc: u32, index: u64) -> Result<(), Rejected> {
-        match self.get(ssrc) {
-            Some(window) if window.is_new(index) => Ok(()),
-            Some(_) => Err(Rejected::Replayed),
-            None if self.windows.len() < MAX_STREAMS => Ok(()),
+    /// Finds a stream.
+    pub(super) fn place(&self, ssrc: u32) -> Result<Place, Rejected> {
+        match self.windows.iter().position(|(of, _)| *of == ssrc) {
+            Some(at) => Ok(Place(at)),
+            None if self.windows.len() < MAX_STREAMS => Ok(Place(self.windows.len())),
             None => Err(Rejected::TooManyStreams),
         }
     }
 
+    /// The index of the packet with this sequence number.
+    pub(super) fn index_of(&self, place: Place, sequence_number: u16) -> u64 {
+        match self.windows.get(place.0) {
+            Some((_, window)) => window.index_of(sequence_number),
+            None => sequence_number.into(),
+        }
+    }
+
+    /// Whether a packet is worth authenticating. Changes nothing.
+    pub(super) fn check(&self, place: Place, index: u64) -> Result<(), Rejected> {
+        match self.windows.get(place.0) {
+            Some((_, window)) if !window.is_new(index) => Err(Rejected::Replayed),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes an authentic packet that passed [`check`](Self::check).
-    pub(super) fn record(&mut self, ssrc: u32, index: u64) {
-        match self.windows.iter_mut().find(|(of, _)| *of == ssrc) {
+    pub(super) fn record(&mut self, place: Place, ssrc: u32, index: u64) {
+        match self.windows.get_mut(place.0) {
             Some((_, window)) => window.record(index),
             None => self.windows.push((ssrc, Window::starting_at(index))),
         }

@@ -29,8 +29,8 @@ pub(crate) struct HistoryPacket<'a> {
     pub(crate) marker: bool,
     /// Payload type of the source.
     pub(crate) payload_type: u8,
-    /// The caller's, kept as given (header extensions worth repeating, such as the orientation).
-    pub(crate) tag: u32,
+    /// Loudness (RFC 6464): the one header extension that is repeated.
+    pub(crate) audio_level: Option<u8>,
     /// Payload without padding.
     pub(crate) payload: &'a [u8],
 }
@@ -53,7 +53,7 @@ struct Stored {
     start: usize,
     len: usize,
     timestamp: u32,
-    tag: u32,
+    audio_level: Option<u8>,
     marker: bool,
     payload_type: u8,
 }
@@ -93,7 +93,7 @@ impl PacketHistory {
             start: page.used,
             len,
             timestamp: packet.timestamp,
-            tag: packet.tag,
+            audio_level: packet.audio_level,
             marker: packet.marker,
             payload_type: packet.payload_type,
         };
@@ -111,7 +111,7 @@ impl PacketHistory {
             timestamp: stored.timestamp,
             marker: stored.marker,
             payload_type: stored.payload_type,
-            tag: stored.tag,
+            audio_level: stored.audio_level,
             payload: page.bytes.get(stored.start..stored.start + stored.len)?,
         })
     }
@@ -177,7 +177,13 @@ mod tests {
     use super::*;
 
     fn packet(payload: &[u8]) -> HistoryPacket<'_> {
-        HistoryPacket { timestamp: 7, marker: true, payload_type: 96, tag: 5, payload }
+        HistoryPacket {
+            timestamp: 7,
+            marker: true,
+            payload_type: 96,
+            audio_level: Some(5),
+            payload,
+        }
     }
 
     #[test]

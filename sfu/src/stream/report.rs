@@ -79,16 +79,22 @@ pub(crate) struct SenderInfo {
 }
 
 impl SenderInfo {
-    /// What to add to timestamps of the stream that sent `self` to get timestamps of the stream
-    /// that sent `other`, both of one sender and of one RTP clock rate: simulcast layers start
-    /// their clocks at random values. A lie in a report gives a wrong offset, which
-    /// [`super::rewrite::Rewriter::switch`] survives.
+    /// [`clock_offset`] of two streams by their last reports.
     pub(crate) fn offset_to(&self, other: &Self, clock_rate: u32) -> u32 {
-        let elapsed = i128::from(self.ntp) - i128::from(other.ntp);
-        let ticks = (elapsed * i128::from(clock_rate)) >> 32;
-        // At `self.ntp` the other stream was at `other.rtp + ticks`.
-        other.rtp.wrapping_add(ticks as u32).wrapping_sub(self.rtp)
+        clock_offset((self.ntp, self.rtp), (other.ntp, other.rtp), clock_rate)
     }
+}
+
+/// What to add to timestamps of the stream that reported `from` to get timestamps of the stream
+/// that reported `to`, both of one sender and of one RTP clock rate: simulcast layers start their
+/// clocks at random values. A report is an instant by the sender's wall clock (NTP format) and by
+/// the stream's RTP clock. A lie in one gives a wrong offset: whoever uses it compares it with
+/// the time that passed.
+pub(crate) fn clock_offset(from: (u64, u32), to: (u64, u32), clock_rate: u32) -> u32 {
+    let elapsed = i128::from(from.0) - i128::from(to.0);
+    let ticks = (elapsed * i128::from(clock_rate)) >> 32;
+    // At `from`'s instant the other stream was at `to.1 + ticks`; truncation is the clock's.
+    to.1.wrapping_add(ticks as u32).wrapping_sub(from.1)
 }
 
 /// Middle 32 bits of an NTP time: 1/65536 s, as LSR carries it.

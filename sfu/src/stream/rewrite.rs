@@ -40,16 +40,6 @@ pub(crate) struct Rewritten {
     pub(crate) timestamp: u32,
 }
 
-/// What leaving out a packet did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LeftOut {
-    /// The subscriber will not notice.
-    Closed,
-    /// It came late, when its number was already skipped: the subscriber takes it for lost. An
-    /// empty packet under this number would tell it otherwise.
-    Hole(Rewritten),
-}
-
 /// Sequence and timestamp mapping of one outgoing stream.
 #[derive(Debug)]
 pub(crate) struct Rewriter {
@@ -162,19 +152,18 @@ impl Rewriter {
         Some(out)
     }
 
-    /// Leaves out a packet of the present source on purpose.
-    pub(crate) fn leave_out(&mut self, source: SourceId, ext_seq: u64, timestamp: u32) -> LeftOut {
+    /// Leaves out a packet of the present source on purpose. Where it came late, its number was
+    /// already skipped, and the subscriber takes it for lost.
+    pub(crate) fn leave_out(&mut self, source: SourceId, ext_seq: u64) {
         if self.source != Some(source) {
-            return LeftOut::Closed;
+            return;
         }
-        let Some(map) = &mut self.map else {
-            self.early.get_or_insert_with(|| LeftOutSet::new(ext_seq)).insert(ext_seq);
-            return LeftOut::Closed;
-        };
-        map.leave_out(ext_seq).map_or(LeftOut::Closed, |ext_seq| {
-            let timestamp = timestamp.wrapping_add(map.timestamp_offset);
-            LeftOut::Hole(Rewritten { ext_seq, timestamp })
-        })
+        match &mut self.map {
+            Some(map) => map.leave_out(ext_seq),
+            None => {
+                self.early.get_or_insert_with(|| LeftOutSet::new(ext_seq)).insert(ext_seq);
+            }
+        }
     }
 
     /// The mapping of a source whose first packet is this one.
@@ -228,10 +217,9 @@ impl Map {
         Some(out)
     }
 
-    /// The outgoing number the subscriber is waiting for, where it noticed.
-    fn leave_out(&mut self, ext_seq: u64) -> Option<u64> {
+    fn leave_out(&mut self, ext_seq: u64) {
         if ext_seq <= self.anchor {
-            return self.place_of_old(ext_seq);
+            return;
         }
         if ext_seq - self.anchor >= WINDOW {
             // A long time without a packet forwarded: nothing above `anchor_out` was sent, so
@@ -239,13 +227,12 @@ impl Map {
             self.left_out = LeftOutSet::new(ext_seq);
             self.first = ext_seq + 1;
             self.anchor = ext_seq;
-            return None;
+            return;
         }
         self.left_out.insert(ext_seq);
         while self.left_out.contains(self.anchor + 1) {
             self.anchor += 1;
         }
-        None
     }
 
     /// Late or missing until now: its number was kept free.

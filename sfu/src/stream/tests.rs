@@ -125,7 +125,8 @@ impl Hop {
 
     fn push(&mut self, now: Mono, weather: &Weather, packet: &Arrived) {
         let Arrived { ext_seq, timestamp, ref payload } = *packet;
-        let stored = HistoryPacket { timestamp, marker: false, payload_type: 96, tag: 0, payload };
+        let (marker, payload_type, audio_level) = (false, 96, None);
+        let stored = HistoryPacket { timestamp, marker, payload_type, audio_level, payload };
         assert!(self.history.store(now, ext_seq, stored));
         let Some(out) = self.rewriter.forward(now, SOURCE, ext_seq, timestamp) else { return };
         let payload_len = payload.len();

@@ -3,23 +3,22 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::codec::{
+    self,
+    h264::{FU_A, IDR, STAP_A, aggregated},
+};
+
 /// Largest access unit. A larger one is an attack: a 1080p key frame at the highest sensible
 /// quality is well below 1 MiB.
 pub(super) const MAX_UNIT: usize = 2 << 20;
 /// Most NAL units in one access unit; encoders send fewer than 20.
 const MAX_NALS: usize = 256;
 
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
-const IDR: u8 = 5;
-
-/// A payload that breaks RFC 6184, or RFC 7741.
+/// Payloads that make no picture by RFC 6184, or RFC 7741.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
-    #[error("payload is too short")]
-    Short,
-    #[error("packet type {0} is not allowed in packetization mode 1")]
-    Type(u8),
+    #[error(transparent)]
+    Payload(#[from] codec::Malformed),
     #[error("fragment without a start")]
     Orphan,
     #[error("NAL unit or access unit is too large")]
@@ -38,16 +37,16 @@ pub(crate) struct AccessUnit {
 impl AccessUnit {
     /// Takes the payload of the next packet in order.
     pub(crate) fn push(&mut self, payload: &Bytes) -> Result<(), Malformed> {
-        let kind = payload.first().ok_or(Malformed::Short)? & 0x1f;
+        let kind = payload.first().ok_or(codec::Malformed::Short)? & 0x1f;
         self.size += payload.len();
         if self.size > MAX_UNIT {
             return Err(Malformed::TooLarge);
         }
         match kind {
             1..=23 => self.add(payload.clone()),
-            STAP_A => self.push_stap_a(payload),
+            STAP_A => aggregated(payload).try_for_each(|nal| self.add(payload.slice(nal?))),
             FU_A => self.push_fu_a(payload),
-            other => Err(Malformed::Type(other)),
+            other => Err(codec::Malformed::Type(other).into()),
         }
     }
 
@@ -74,25 +73,10 @@ impl AccessUnit {
         Ok(())
     }
 
-    /// RFC 6184 section 5.7.1: a list of NAL units, each behind its 16-bit size.
-    fn push_stap_a(&mut self, payload: &Bytes) -> Result<(), Malformed> {
-        let mut rest = payload.slice(1..);
-        while !rest.is_empty() {
-            let (size, tail) = rest.split_first_chunk::<2>().ok_or(Malformed::Short)?;
-            let size = usize::from(u16::from_be_bytes(*size));
-            if size == 0 || size > tail.len() {
-                return Err(Malformed::Short);
-            }
-            self.add(rest.slice(2..2 + size))?;
-            rest = rest.slice(2 + size..);
-        }
-        Ok(())
-    }
-
     /// RFC 6184 section 5.8: indicator (F, NRI), header (S, E, type), then a piece of the NAL.
     fn push_fu_a(&mut self, payload: &Bytes) -> Result<(), Malformed> {
         let ([indicator, header], piece) =
-            payload.split_first_chunk::<2>().ok_or(Malformed::Short)?;
+            payload.split_first_chunk::<2>().ok_or(codec::Malformed::Short)?;
         let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
         if start {
             let mut nal = BytesMut::with_capacity(8 * 1200);
@@ -113,6 +97,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const SHORT: Malformed = Malformed::Payload(codec::Malformed::Short);
 
     fn unit(packets: &[&[u8]]) -> Result<Option<(Vec<Bytes>, bool)>, Malformed> {
         let mut unit = AccessUnit::default();
@@ -140,11 +126,11 @@ mod tests {
 
     #[test]
     fn what_breaks_the_rfc_is_refused() {
-        assert_eq!(unit(&[&[]]), Err(Malformed::Short));
-        assert_eq!(unit(&[&[0x78, 0, 9, 0x67]]), Err(Malformed::Short));
-        assert_eq!(unit(&[&[0x78, 0, 0]]), Err(Malformed::Short));
+        assert_eq!(unit(&[&[]]), Err(SHORT));
+        assert_eq!(unit(&[&[0x78, 0, 9, 0x67]]), Err(SHORT));
+        assert_eq!(unit(&[&[0x78, 0, 0]]), Err(SHORT));
         assert_eq!(unit(&[&[0x7c, 0x05, 3]]), Err(Malformed::Orphan));
-        assert_eq!(unit(&[&[0x7d, 0x85, 3]]), Err(Malformed::Type(29)));
+        assert_eq!(unit(&[&[0x7d, 0x85, 3]]), Err(codec::Malformed::Type(29).into()));
         assert_eq!(unit(&[&[0x7c, 0x85, 3]]), Ok(None));
     }
 

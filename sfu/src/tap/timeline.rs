@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use vbranch_domain::{Mono, RtpTime, tap::NtpTime};
 
+use crate::stream::report::clock_offset;
+
 /// Sources whose reports are remembered: the simulcast layers of one sender, and one to spare.
 const SOURCES: usize = 4;
 
@@ -94,14 +96,14 @@ impl Timeline {
 
     /// Ticks from the former source's last packet to a packet of the new one, by both reports.
     fn since_last_by_reports(&self, former: &Current, to: u32, timestamp: u32) -> Option<i64> {
-        let find = |source| self.reports.iter().flatten().find(|report| report.source == source);
-        let (a, b) = (find(former.source)?, find(to)?);
-        let between = i128::from(b.ntp.0) - i128::from(a.ntp.0);
-        let between = (between * i128::from(self.clock_rate)) >> 32;
+        let report = |source| {
+            let report = self.reports.iter().flatten().find(|report| report.source == source)?;
+            Some((report.ntp.0, report.rtp_time))
+        };
+        let offset = clock_offset(report(to)?, report(former.source)?, self.clock_rate);
         // Truncation is the point: differences of timestamps that wrap.
-        let after_b = i64::from(timestamp.wrapping_sub(b.rtp_time) as i32);
-        let after_a = i64::from((former.last.0 as u32).wrapping_sub(a.rtp_time) as i32);
-        i64::try_from(between).ok()?.checked_add(after_b)?.checked_sub(after_a)
+        let ahead = timestamp.wrapping_add(offset).wrapping_sub(former.last.0 as u32);
+        Some(i64::from(ahead as i32))
     }
 
     fn ticks(&self, nanos: i64) -> i64 {

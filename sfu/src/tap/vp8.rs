@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::h264::{MAX_UNIT, Malformed};
-use crate::codec::vp8::{Descriptor, FrameHeader};
+use crate::codec::vp8::{Descriptor, is_keyframe};
 
 /// Most packets in one frame: [`MAX_UNIT`] in packets of 512 bytes. More, and packets of nothing
 /// but their descriptor cost far more memory than they bring; fewer, and a large key frame over a
@@ -20,7 +20,7 @@ pub(crate) struct Frame {
 impl Frame {
     /// Takes the payload of the next packet in order.
     pub(crate) fn push(&mut self, payload: &Bytes) -> Result<(), Malformed> {
-        let descriptor = Descriptor::parse(payload).map_err(|_| Malformed::Short)?;
+        let descriptor = Descriptor::parse(payload)?;
         if descriptor.starts_frame() != self.pieces.is_empty() {
             return Err(Malformed::Orphan);
         }
@@ -47,7 +47,7 @@ impl Frame {
                 frame.freeze()
             }
         };
-        let keyframe = FrameHeader::parse(&frame)?.keyframe;
+        let keyframe = is_keyframe(&frame)?;
         Some((frame, keyframe))
     }
 }
@@ -57,6 +57,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec;
 
     #[test]
     fn packets_of_several_partitions_make_one_frame() {
@@ -73,8 +74,8 @@ mod tests {
             let mut frame = Frame::default();
             packets.iter().try_for_each(|packet| frame.push(&Bytes::from_static(packet)))
         };
-        assert_eq!(push(&[&[]]), Err(Malformed::Short));
-        assert_eq!(push(&[&[0x80]]), Err(Malformed::Short));
+        assert_eq!(push(&[&[]]), Err(Malformed::Payload(codec::Malformed::Short)));
+        assert_eq!(push(&[&[0x80]]), Err(Malformed::Payload(codec::Malformed::Short)));
         assert_eq!(push(&[&[0x00, 1]]), Err(Malformed::Orphan), "the start is missing");
         assert_eq!(push(&[&[0x10, 1], &[0x10, 1]]), Err(Malformed::Orphan), "two in one");
         assert_eq!(Frame::default().finish(), None);

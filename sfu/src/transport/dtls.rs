@@ -241,7 +241,8 @@ impl Dtls {
 /// Whether a ClientHello offers SRTP_AEAD_AES_128_GCM. A hello that is fragmented before its
 /// `use_srtp` extension counts as not offering it: the client's own order then decides.
 fn offers_gcm(datagram: &[u8]) -> bool {
-    use_srtp(datagram).is_some_and(|profiles| profiles.chunks_exact(2).any(|p| p == [0, 7]))
+    let gcm = Profile::AeadAes128Gcm.code_point().to_be_bytes();
+    use_srtp(datagram).is_some_and(|profiles| profiles.chunks_exact(2).any(|p| p == gcm))
 }
 
 /// The profile list of the `use_srtp` extension (RFC 5764 section 4.1.1) of a ClientHello.

@@ -36,7 +36,8 @@ pub struct Branch {
     staff: Bot,
 }
 
-/// Guests of one call before another is begun; a call has room for 16 people in all its life.
+/// Guests of one call before another is begun; a call has room for 32 people in all its life, and
+/// a test may bring several.
 const GUESTS: usize = 8;
 
 /// Runs one test; they take turns.

@@ -134,12 +134,8 @@ fn cm_packets() {
 
 #[test]
 fn code_points_are_those_of_the_registry() {
-    for profile in PROFILES {
-        assert_eq!(Profile::from_code_point(profile.code_point()), Some(profile));
-    }
     assert_eq!(Profile::AesCm128HmacSha1_80.code_point(), 1);
     assert_eq!(Profile::AeadAes128Gcm.code_point(), 7);
-    assert_eq!(Profile::from_code_point(2), None);
 }
 
 #[test]
