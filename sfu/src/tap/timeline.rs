@@ -33,8 +33,9 @@ struct Current {
     last: RtpTime,
     /// When its packet arrived.
     arrived: Mono,
-    /// Added to a timestamp of this source, modulo 2^64.
-    offset: u64,
+    /// Added to a timestamp of this source. A clock that runs back further than the line is long
+    /// stays at its beginning.
+    offset: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +59,12 @@ impl Timeline {
             }
             Some(former) => {
                 let at = self.continued(&former, source, timestamp, arrived);
-                (RtpTime(u64::from(timestamp)), at.wrapping_sub(u64::from(timestamp)))
+                let at = i64::try_from(at).unwrap_or(i64::MAX);
+                (RtpTime(u64::from(timestamp)), at.saturating_sub(i64::from(timestamp)))
             }
         };
         self.current = Some(Current { source, last, arrived, offset });
-        RtpTime(last.0.wrapping_add(offset))
+        RtpTime(last.0.saturating_add_signed(offset))
     }
 
     /// A sender report of any source; where it lies if that is the one in use.
@@ -77,12 +79,12 @@ impl Timeline {
             *slot = report;
         }
         let current = self.current.filter(|current| current.source == source)?;
-        Some(RtpTime(extend(current.last, rtp_time).0.wrapping_add(current.offset)))
+        Some(RtpTime(extend(current.last, rtp_time).0.saturating_add_signed(current.offset)))
     }
 
     /// Where the first packet of a new source lies on the line.
     fn continued(&self, former: &Current, source: u32, timestamp: u32, arrived: Mono) -> u64 {
-        let last = former.last.0.wrapping_add(former.offset);
+        let last = former.last.0.saturating_add_signed(former.offset);
         let elapsed = i64::try_from(arrived.since(former.arrived).as_nanos()).unwrap_or(i64::MAX);
         let by_arrival = self.ticks(elapsed);
         let by_reports = self.since_last_by_reports(former, source, timestamp);
@@ -91,7 +93,7 @@ impl Timeline {
             .filter(|ticks| ticks.saturating_sub(by_arrival).saturating_abs() <= most)
             .unwrap_or(by_arrival);
         // Later than what was: frames of one stream never go back in time.
-        last.wrapping_add(ticks.max(1).unsigned_abs())
+        last.saturating_add(ticks.max(1).unsigned_abs())
     }
 
     /// Ticks from the former source's last packet to a packet of the new one, by both reports.
@@ -152,6 +154,16 @@ mod tests {
         // Captured 33 ms after the first one, arrived 200 ms after it: a key frame takes time.
         assert_eq!(line.place(2, 2_970, Mono::from_millis(300)), RtpTime(1_002_970));
         assert_eq!(line.report(2, ntp(10_100), 9_450), Some(RtpTime(1_009_450)));
+    }
+
+    #[test]
+    fn a_clock_that_runs_back_does_not_wrap_the_line() {
+        let mut line = Timeline::new(90_000);
+        line.place(1, 1_000, Mono::ZERO);
+        line.place(2, 4_000_000_000, Mono::from_millis(1));
+        let back = line.place(2, 3_000_000_000, Mono::from_millis(2));
+        assert_eq!(back, RtpTime(0));
+        assert_eq!(line.place(3, 7, Mono::from_millis(3)), RtpTime(90));
     }
 
     #[test]
