@@ -25,10 +25,52 @@ const STOPPED_AFTER: Duration = Duration::from_millis(600);
 /// numbers wrap within it; fewer, and packets a retransmission brought are judged wrongly.
 const REMEMBERED: i32 = 30;
 
+/// A source's simulcast layers from the smallest to the largest. A layer's number is only its
+/// place in the offer: browsers make the first the smallest, but a page may name any of them first
+/// and RFC 8853 (section 5.2) has the preferred one there. So that is where the order begins, and
+/// what is measured decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LayerOrder([u8; MAX_LAYERS]);
+
+/// A layer that takes this many times another's bits is the larger one. Less would take a key frame
+/// for a difference in size; encoders give each layer three to four times the bits of the next.
+const LARGER: u64 = 2;
+
+impl Default for LayerOrder {
+    fn default() -> Self {
+        Self([0, 1, 2])
+    }
+}
+
+impl LayerOrder {
+    /// The layers, the smallest first.
+    pub(crate) fn smallest_first(self) -> std::array::IntoIter<u8, MAX_LAYERS> {
+        self.0.into_iter()
+    }
+
+    /// Learns from bit/s by layer; 0 where they say nothing of a layer.
+    pub(crate) fn learn(&mut self, bitrates: [u64; MAX_LAYERS]) {
+        let of = |layer: u8| bitrates.get(usize::from(layer)).copied().unwrap_or(0);
+        for at in 1..MAX_LAYERS {
+            for below in 0..at {
+                let [smaller, larger] = [below, at].map(|n| self.0.get(n).map_or(0, |l| of(*l)));
+                if larger > 0 && smaller > larger.saturating_mul(LARGER) {
+                    self.0.swap(below, at);
+                }
+            }
+        }
+    }
+
+    /// How many layers are smaller.
+    fn rank(self, layer: u8) -> usize {
+        self.0.iter().position(|of| *of == layer).unwrap_or(MAX_LAYERS)
+    }
+}
+
 /// What a subscriber should get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// The simulcast layer, 0 is the smallest.
+    /// The simulcast layer, by its place in the offer.
     pub(crate) layer: u8,
     /// The highest temporal layer of it.
     pub(crate) tid: u8,
@@ -49,6 +91,7 @@ pub(crate) enum Decision {
 #[derive(Debug, Default)]
 pub(crate) struct LayerSelector {
     target: Option<Target>,
+    order: LayerOrder,
     current: Option<u8>,
     limit: Limit,
     layers: [Liveness; MAX_LAYERS],
@@ -87,6 +130,11 @@ impl LayerSelector {
         }
     }
 
+    /// Which of the source's layers are the smaller ones.
+    pub(crate) fn set_order(&mut self, order: LayerOrder) {
+        self.order = order;
+    }
+
     /// The layer being forwarded.
     pub(crate) fn current(&self) -> Option<u8> {
         self.current
@@ -99,20 +147,19 @@ impl LayerSelector {
         (self.current != Some(goal)).then_some(goal)
     }
 
-    /// Decides on one packet of the source, in order of arrival. `layer` is the place of its rid
-    /// in the sender's list, smallest first.
+    /// Decides on one packet of the source, in order of arrival.
     pub(crate) fn on_packet(&mut self, now: Mono, layer: u8, info: &PayloadInfo) -> Decision {
         self.note(now, layer);
         let Some(target) = self.target else { return Decision::Drop };
         if info.keyframe && self.enters(now, layer) {
             self.current = Some(layer);
-            self.limit.set(allowed(target, layer), info);
+            self.limit.set(self.allowed(target, layer), info);
             return Decision::Forward;
         }
         if self.current != Some(layer) {
             return Decision::Drop;
         }
-        self.limit.follow(allowed(target, layer), info);
+        self.limit.follow(self.allowed(target, layer), info);
         if self.limit.admits(info) { Decision::Forward } else { Decision::Skip }
     }
 
@@ -132,7 +179,8 @@ impl LayerSelector {
         let goal = self.goal(now);
         goal == Some(layer)
             || self.current == Some(layer)
-            || (self.current.is_none() && goal.is_some_and(|goal| layer < goal))
+            || (self.current.is_none()
+                && goal.is_some_and(|goal| self.order.rank(layer) < self.order.rank(goal)))
     }
 
     /// The live layer nearest to the target, smaller ones first. Before anything was seen, the
@@ -142,18 +190,19 @@ impl LayerSelector {
         let live = |layer: &u8| {
             self.layers.get(usize::from(*layer)).is_some_and(|liveness| liveness.is_live(now))
         };
-        let below = (0..=target).rev().find(live);
-        below.or_else(|| (target..MAX_LAYERS as u8).find(live)).or(Some(target))
+        let rank = self.order.rank(target);
+        let below = self.order.smallest_first().take(rank + 1).rfind(live);
+        below.or_else(|| self.order.smallest_first().skip(rank).find(live)).or(Some(target))
     }
-}
 
-/// The highest temporal layer of `layer` the subscriber may have. Of a layer larger than it should
-/// have, until it gets away from it, as little as possible; of a smaller one everything.
-fn allowed(target: Target, layer: u8) -> u8 {
-    match layer.cmp(&target.layer) {
-        std::cmp::Ordering::Greater => 0,
-        std::cmp::Ordering::Equal => target.tid,
-        std::cmp::Ordering::Less => MAX_TID,
+    /// The highest temporal layer of `layer` the subscriber may have. Of a layer larger than it
+    /// should have, until it gets away from it, as little as possible; of a smaller one everything.
+    fn allowed(&self, target: Target, layer: u8) -> u8 {
+        match self.order.rank(layer).cmp(&self.order.rank(target.layer)) {
+            std::cmp::Ordering::Greater => 0,
+            std::cmp::Ordering::Equal => target.tid,
+            std::cmp::Ordering::Less => MAX_TID,
+        }
     }
 }
 

@@ -131,6 +131,38 @@ fn a_paused_slot_gets_nothing_and_begins_again_with_a_key_frame() {
     assert_eq!(s.on_packet(at(3), 0, &key(4)), Decision::Forward);
 }
 
+#[test]
+fn a_sender_that_lists_its_largest_layer_first_is_treated_as_any_other() {
+    let mut order = LayerOrder::default();
+    order.learn([1_600_000, 500_000, 150_000]);
+    assert_eq!(order.smallest_first().collect::<Vec<_>>(), [2, 1, 0]);
+    let mut s = selector(1, 3);
+    s.set_order(order);
+    (0..3).for_each(|layer| assert_eq!(s.on_packet(at(0), layer, &plain(1)), Decision::Drop));
+    assert_eq!(s.on_packet(at(1), 0, &key(2)), Decision::Drop, "larger than wanted");
+    assert_eq!(s.on_packet(at(2), 2, &key(2)), Decision::Forward, "smaller: something to see");
+    assert_eq!(s.on_packet(at(3), 1, &key(2)), Decision::Forward);
+    // The middle one stops: the smaller of the others takes its place.
+    for n in 1..60u16 {
+        s.on_packet(at(u64::from(n) * 20), 0, &plain(n + 1));
+        s.on_packet(at(u64::from(n) * 20), 2, &plain(n + 1));
+    }
+    assert_eq!(s.wants_keyframe(at(1_200)), Some(2));
+}
+
+#[test]
+fn only_a_clear_difference_changes_the_order() {
+    let learnt = |bitrates: [[u64; 3]; 2]| {
+        let mut order = LayerOrder::default();
+        bitrates.into_iter().for_each(|b| order.learn(b));
+        order.smallest_first().collect::<Vec<_>>()
+    };
+    assert_eq!(learnt([[150, 500, 1_600], [150, 100, 90]]), [0, 1, 2]);
+    assert_eq!(learnt([[1_600, 0, 150], [1_600, 500, 0]]), [2, 1, 0]);
+    assert_eq!(learnt([[500, 1_600, 150], [0, 0, 0]]), [2, 0, 1]);
+    assert_eq!(learnt([[1_600, 500, 150], [150, 500, 1_600]]), [0, 1, 2]);
+}
+
 /// What a decoder needs: for each temporal layer, whether the pictures it may refer to are there.
 #[derive(Default)]
 struct Decoder {
@@ -163,6 +195,7 @@ impl Decoder {
 enum Step {
     Picture { layer: u8, keyframe: bool },
     Target { layer: u8, tid: u8 },
+    Order([u8; 3]),
     Pause,
     Wait(u64),
 }
@@ -172,6 +205,7 @@ fn step() -> impl Strategy<Value = Step> {
         30 => (0u8..3, prop::bool::weighted(0.1))
             .prop_map(|(layer, keyframe)| Step::Picture { layer, keyframe }),
         2 => (0u8..3, 0u8..3).prop_map(|(layer, tid)| Step::Target { layer, tid }),
+        1 => Just([0u8, 1, 2]).prop_shuffle().prop_map(Step::Order),
         1 => Just(Step::Pause),
         2 => (0u64..900).prop_map(Step::Wait),
     ]
@@ -195,6 +229,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Target { layer, tid } => s.set_target(Some(Target { layer, tid })),
+                Step::Order(order) => s.set_order(LayerOrder(order)),
                 Step::Pause => s.set_target(None),
                 Step::Wait(millis) => now += Duration::from_millis(millis),
                 Step::Picture { layer, keyframe } => {
@@ -223,9 +258,11 @@ proptest! {
     /// As long as layers are sent and wanted key frames come, the target is reached.
     #[test]
     fn the_target_is_reached(
-        targets in prop::collection::vec((0u8..3, 0u8..3), 1..10), alive in 1u8..8
+        targets in prop::collection::vec((0u8..3, 0u8..3), 1..10), alive in 1u8..8,
+        order in Just([0u8, 1, 2]).prop_shuffle(),
     ) {
         let mut s = selector(0, 0);
+        s.set_order(LayerOrder(order));
         let (mut now, mut id) = (Mono::ZERO, 0u16);
         for (layer, tid) in targets {
             s.set_target(Some(Target { layer, tid }));
@@ -238,8 +275,10 @@ proptest! {
                     s.on_packet(now, l, &packet(id, tid, sync, wanted == Some(l), true));
                 }
             }
-            let below = (0..=layer).rev().find(|l| alive >> l & 1 == 1);
-            let nearest = below.or_else(|| (layer..3).find(|l| alive >> l & 1 == 1));
+            let rank = order.iter().position(|l| *l == layer).unwrap();
+            let live = |l: &&u8| alive >> **l & 1 == 1;
+            let below = order[..=rank].iter().rev().find(live);
+            let nearest = below.or_else(|| order[rank..].iter().find(live)).copied();
             prop_assert_eq!(s.current(), nearest);
             prop_assert_eq!(s.wants_keyframe(now), None);
             if nearest == Some(layer) {

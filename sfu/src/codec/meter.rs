@@ -4,7 +4,7 @@ use vbranch_domain::Mono;
 
 use super::{
     PayloadInfo,
-    layers::{MAX_LAYERS, MAX_TID},
+    layers::{LayerOrder, MAX_LAYERS, MAX_TID},
 };
 
 /// Temporal layers a meter tells apart.
@@ -19,6 +19,7 @@ const BUCKET_NANOS: u64 = 125_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct LayerMeters {
     layers: [LayerMeter; MAX_LAYERS],
+    order: LayerOrder,
 }
 
 /// One simulcast layer.
@@ -35,12 +36,30 @@ impl LayerMeters {
     /// Counts a packet of `len` bytes on the wire.
     pub(crate) fn on_packet(&mut self, now: Mono, layer: u8, len: usize, info: &PayloadInfo) {
         let Some(meter) = self.layers.get_mut(usize::from(layer)) else { return };
-        meter.advance(bucket_of(now));
+        let moved = meter.advance(bucket_of(now));
         let slot = meter.bytes.get_mut((meter.bucket % BUCKETS as u64) as usize);
         if let Some(bytes) = slot.and_then(|slot| slot.get_mut(usize::from(info.tid()))) {
             *bytes = bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
         }
         meter.last_packet = Some(now);
+        if moved {
+            self.learn_order(now);
+        }
+    }
+
+    /// Which layers are the smaller ones, by what was measured so far.
+    pub(crate) fn order(&self) -> LayerOrder {
+        self.order
+    }
+
+    fn learn_order(&mut self, now: Mono) {
+        let mut bitrates = [0; MAX_LAYERS];
+        for (layer, (bitrate, meter)) in (0u8..).zip(bitrates.iter_mut().zip(&self.layers)) {
+            if meter.is_steady(now) {
+                *bitrate = self.bitrate(now, layer, MAX_TID);
+            }
+        }
+        self.order.learn(bitrates);
     }
 
     /// Bits a second of a layer with its temporal layers up to `tid`, over the last second; 0
@@ -68,8 +87,22 @@ impl LayerMeters {
 }
 
 impl LayerMeter {
-    /// Empties the buckets between the last packet's and this one's.
-    fn advance(&mut self, to: u64) {
+    /// Whether it was sent all through the window: what has just begun, or ended, measures less
+    /// than it is.
+    fn is_steady(&self, now: Mono) -> bool {
+        let current = bucket_of(now);
+        let sent = |ago: u64| {
+            let bucket = current.checked_sub(ago).filter(|bucket| *bucket <= self.bucket);
+            let bytes = bucket.and_then(|b| self.bytes.get((b % BUCKETS as u64) as usize));
+            bytes.is_some_and(|tids| tids.iter().any(|bytes| *bytes > 0))
+        };
+        let oldest = BUCKETS as u64 - 1;
+        (sent(0) || sent(1)) && (sent(oldest) || sent(oldest - 1))
+    }
+
+    /// Empties the buckets between the last packet's and this one's; true where there are any.
+    fn advance(&mut self, to: u64) -> bool {
+        let moved = to > self.bucket;
         self.first_bucket.get_or_insert(to);
         let from = self.bucket.max(to.saturating_sub(BUCKETS as u64));
         for bucket in from + 1..=to {
@@ -78,6 +111,7 @@ impl LayerMeter {
             }
         }
         self.bucket = self.bucket.max(to);
+        moved
     }
 }
 
@@ -112,6 +146,28 @@ mod tests {
         assert_eq!(meters.bitrate(now, 0, MAX_TID), 0);
         assert_eq!(meters.bitrate(now, 7, MAX_TID), 0);
         assert_eq!(meters.last_packet(1), Some(now));
+    }
+
+    #[test]
+    fn the_order_of_layers_is_measured_and_outlasts_those_that_stop() {
+        let mut meters = LayerMeters::default();
+        let order = |meters: &LayerMeters| meters.order().smallest_first().collect::<Vec<_>>();
+        // The largest is listed first; each sends 25 pictures a second when it sends.
+        let mut send = |millis: std::ops::Range<u64>, layers: &[(u8, usize)]| {
+            for at in millis.step_by(40) {
+                for (layer, len) in layers {
+                    meters.on_packet(Mono::from_millis(at), *layer, *len, &info(0));
+                }
+                let learnt = order(&meters);
+                let expected = if at < 1_000 { [0, 1, 2] } else { [2, 1, 0] };
+                assert!(learnt == expected || (700..1_000).contains(&at), "{learnt:?} at {at} ms");
+            }
+        };
+        let (large, middle, small) = ((0, 8_000), (1, 2_400), (2, 700));
+        send(0..3_000, &[large, middle, small]);
+        send(3_000..5_000, &[small]);
+        send(5_000..6_000, &[middle, small]);
+        send(6_000..9_000, &[large, middle, small]);
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::time::Duration;
 use vbranch_domain::{MediaKind, Mono};
 
 use crate::{
-    codec::{self, PayloadInfo, layers::MAX_LAYERS, meter::LayerMeters},
+    codec::{
+        self, PayloadInfo,
+        layers::{LayerOrder, MAX_LAYERS},
+        meter::LayerMeters,
+    },
     rtp::{Extensions, HeaderExtensions, RtpHeader, strip_padding},
     sdp::{Codec, Meaning, PayloadTypes, Section},
     stream::{
@@ -34,8 +38,10 @@ const STOPPED_AFTER: Duration = Duration::from_secs(3);
 pub(crate) struct Media<'a> {
     pub(crate) kind: MediaKind,
     pub(crate) codec: Codec,
-    /// Simulcast layer, 0 where there is one.
+    /// Simulcast layer by its place in the offer, 0 where there is one.
     pub(crate) layer: u8,
+    /// Which layers of the source are the smaller ones.
+    pub(crate) order: LayerOrder,
     pub(crate) source: SourceId,
     /// What a picture payload is; `None` for sound.
     pub(crate) info: Option<PayloadInfo>,
@@ -197,6 +203,7 @@ impl Incoming {
             kind: publication.kind,
             codec,
             layer: binding.layer as u8, // below MAX_LAYERS
+            order: publication.meters.order(),
             source: source_id(peer, binding.publication, binding.layer, generation),
             info: None,
             ext_seq,
@@ -396,6 +403,11 @@ impl Publication {
     /// When a layer's last packet came.
     pub(crate) fn last_layer_packet(&self, layer: u8) -> Option<Mono> {
         self.meters.last_packet(layer)
+    }
+
+    /// Which of its layers are the smaller ones.
+    pub(crate) fn order(&self) -> LayerOrder {
+        self.meters.order()
     }
 
     /// Bits a second of a layer with its temporal layers up to `tid`.

@@ -22,11 +22,11 @@ use vbranch_domain::{MediaKind, Mono, TrackId};
 
 pub(crate) use self::{
     congestion::Congestion,
-    incoming::{Media, Publication, peer_of, tap_source},
+    incoming::{Incoming, Media, Publication, peer_of, tap_source},
     outgoing::{Kept, Ready, primary},
     setup::PeerSetup,
 };
-use self::{incoming::Incoming, outgoing::Slot, setup::Session};
+use self::{outgoing::Slot, setup::Session};
 use crate::{
     bwe::ArrivalLog,
     io::Egress,

@@ -173,6 +173,7 @@ impl Slot {
         let codec = self.takes(media.codec)?;
         let mut extra = 0;
         if let Some(info) = &media.info {
+            self.selector.set_order(media.order);
             match self.selector.on_packet(now, media.layer, info) {
                 Decision::Drop => return None,
                 Decision::Skip => {

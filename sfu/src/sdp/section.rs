@@ -37,8 +37,8 @@ pub(crate) struct Section {
     pub(crate) extensions: HeaderExtensions,
     /// Ids and URIs to repeat in the answer.
     pub(crate) extension_lines: Vec<(u8, String)>,
-    /// Simulcast layers the client will send, as it listed them: lowest first by convention of
-    /// none, so the order is only a name; layers are told apart by what they carry.
+    /// Simulcast layers the client will send, as it listed them. Which of them is the larger is
+    /// measured ([`crate::codec::layers::LayerOrder`]).
     pub(crate) rids: Vec<String>,
     pub(crate) ssrcs: Vec<Sending>,
     /// The client can be told about lost packets.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vbranch_domain::{CallId, MediaKind, ParticipantId, TrackId};
+use vbranch_domain::{CallId, MediaKind, Mono, ParticipantId, TrackId};
 
 use super::{Now, Shard};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     },
     codec::layers::{MAX_LAYERS, MAX_TID, Target},
     handle::SfuEvent,
+    peer::Publication,
 };
 
 /// Bandwidth is shared out this often. More often follows every swing of an estimate; more seldom
@@ -128,19 +129,7 @@ impl Shard {
                     rates: [0; MAX_CHOICES],
                     count: 0,
                 };
-                let layers = if choices.elastic { 1 } else { MAX_LAYERS as u8 };
-                for layer in 0..layers {
-                    // A source that can be told how much to send is taken whole.
-                    for tid in if choices.elastic { MAX_TID } else { 0 }..=MAX_TID {
-                        let rate = publication.bitrate(now.mono, layer, tid);
-                        choices.add(Target { layer, tid }, rate);
-                    }
-                }
-                if choices.count == 0 {
-                    // Nothing came in the last second: a publisher that has just begun, a still
-                    // screen. Its next packet is to be shown at once.
-                    choices.add(Target { layer: 0, tid: MAX_TID }, 1);
-                }
+                choices.fill(now.mono, publication);
                 Some(choices)
             })
             .collect()
@@ -222,6 +211,25 @@ impl Shard {
 }
 
 impl Choices {
+    fn fill(&mut self, now: Mono, publication: &Publication) {
+        if self.elastic {
+            // A source that can be told how much to send is taken whole.
+            self.add(Target { layer: 0, tid: MAX_TID }, publication.bitrate(now, 0, MAX_TID));
+        } else {
+            for layer in publication.order().smallest_first() {
+                for tid in 0..=MAX_TID {
+                    self.add(Target { layer, tid }, publication.bitrate(now, layer, tid));
+                }
+            }
+        }
+        if self.count == 0 {
+            // Nothing came in the last second: a publisher that has just begun, a still screen.
+            // Its next packet is to be shown at once.
+            let smallest = publication.order().smallest_first().next().unwrap_or(0);
+            self.add(Target { layer: smallest, tid: MAX_TID }, 1);
+        }
+    }
+
     /// Adds a choice that is better than the last; layers without traffic are none.
     fn add(&mut self, target: Target, rate: u64) {
         let last = self.count.checked_sub(1).and_then(|n| self.rates.get(n)).copied();
@@ -268,6 +276,84 @@ impl super::Member {
             available: estimate.map(|e| e.bitrate.bps()),
             wanted: self.wanted,
             cpu_limited: self.cpu_limited,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        call::allocate::{Allocator, Choice},
+        peer::Incoming,
+        rtp::{Extensions, RtpHeader},
+        sdp::parse_offer,
+        shard::tapping::best_layer,
+    };
+
+    /// A camera whose page named its layers so, in the offer's order, each with the bytes of its
+    /// pictures; 25 of them a second for three seconds.
+    fn camera(layers: &[(&str, usize)]) -> (Incoming, Mono) {
+        let rids: Vec<&str> = layers.iter().map(|(rid, _)| *rid).collect();
+        let lines: String = rids.iter().map(|rid| format!("a=rid:{rid} send\r\n")).collect();
+        let offer = parse_offer(&format!(
+            "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:abcd\r\n\
+             a=fingerprint:sha-256 AA\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n\
+             a=rtpmap:96 VP8/90000\r\na=extmap:1 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
+             {lines}a=simulcast:send {}\r\n",
+            rids.join(";")
+        ));
+        let sections = offer.unwrap().sections;
+        let mut incoming = Incoming::new(&sections, sections[0].extensions);
+        let mut now = Mono::ZERO;
+        for picture in 0..75u16 {
+            now = Mono::from_millis(u64::from(picture) * 40);
+            for (ssrc, (rid, len)) in (1u8..).zip(layers) {
+                let [s0, s1] = picture.to_be_bytes();
+                let packet = [0x80, 0x80 | 96, s0, s1, 0, 0, 0, 0, 0, 0, 0, ssrc];
+                let header = RtpHeader::parse(&packet).unwrap();
+                let extensions = Extensions { rid: Some(rid.as_bytes()), ..Extensions::default() };
+                let mut payload = vec![0x10, 1];
+                payload.resize(*len, 0);
+                assert!(incoming.receive(now, 7, &header, &extensions, &payload).is_some());
+            }
+        }
+        (incoming, now)
+    }
+
+    #[test]
+    fn which_layer_is_large_is_what_it_measures_and_not_where_the_offer_names_it() {
+        for layers in [
+            [("q", 600), ("h", 2_000), ("f", 7_000)],
+            [("f", 7_000), ("h", 2_000), ("q", 600)],
+            [("h", 2_000), ("f", 7_000), ("q", 600)],
+        ] {
+            let (incoming, now) = camera(&layers);
+            let camera = incoming.publication(MediaKind::Video).unwrap();
+            let rid = |layer: u8| layers[usize::from(layer)].0;
+            assert_eq!(rid(best_layer(now, camera)), "f", "recorded of {layers:?}");
+            let source = TrackId { participant: ParticipantId::random(), kind: MediaKind::Video };
+            let mut choices = Choices {
+                slot: 0,
+                source,
+                repair: Duration::ZERO,
+                class: Class::Camera,
+                elastic: false,
+                targets: [Target { layer: 0, tid: 0 }; MAX_CHOICES],
+                rates: [0; MAX_CHOICES],
+                count: 0,
+            };
+            choices.fill(now, camera);
+            let rates = &choices.rates[..choices.count];
+            let shown = |estimate: u64| {
+                let demand =
+                    Demand { slot: 0, source, class: Class::Camera, layers: rates, elastic: false };
+                let choice: Choice =
+                    Allocator::default().allocate(now, estimate, 0, &[demand]).choices[0];
+                choice.layer.map(|n| rid(choices.targets[usize::from(n)].layer))
+            };
+            let per_line = [50_000, 300_000, 1_000_000, 4_000_000].map(shown);
+            assert_eq!(per_line, [None, Some("q"), Some("h"), Some("f")], "of {layers:?}");
         }
     }
 }

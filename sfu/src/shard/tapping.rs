@@ -8,8 +8,8 @@ use vbranch_domain::{CallId, MediaKind, Mono, TrackId};
 use super::{Now, Shard};
 use crate::{
     call::PeerKey,
-    codec::layers::{Decision, LayerSelector, MAX_LAYERS, MAX_TID, Target},
-    peer::{Media, Peer, primary, tap_source},
+    codec::layers::{Decision, LayerSelector, MAX_TID, Target},
+    peer::{Media, Publication, primary, tap_source},
     sdp::Codec,
     tap::{RtpPacket, feed::Input},
 };
@@ -59,8 +59,10 @@ impl Shard {
         };
         let mut wanted = None;
         if let Some(info) = &media.info {
-            let best = best_layer(now.mono, &member.peer, media.kind);
+            let publication = member.peer.incoming().publication(media.kind);
+            let best = publication.map_or(0, |publication| best_layer(now.mono, publication));
             let selector = member.taps.of(media.kind);
+            selector.set_order(media.order);
             selector.set_target(Some(Target { layer: best, tid: MAX_TID }));
             let decision = selector.on_packet(now.mono, media.layer, info);
             wanted = selector.wants_keyframe(now.mono);
@@ -97,13 +99,12 @@ impl Shard {
     }
 }
 
-/// The layer with the most bits among those that are being sent.
-fn best_layer(now: Mono, peer: &Peer, kind: MediaKind) -> u8 {
-    let Some(publication) = peer.incoming().publication(kind) else { return 0 };
+/// The largest layer among those that are being sent.
+pub(super) fn best_layer(now: Mono, publication: &Publication) -> u8 {
     if !publication.is_simulcast() {
         return 0;
     }
     let live =
-        |layer: u8| publication.last_layer_packet(layer).is_some_and(|at| now.since(at) < LIVE);
-    (0..MAX_LAYERS as u8).rev().find(|layer| live(*layer)).unwrap_or(0)
+        |layer: &u8| publication.last_layer_packet(*layer).is_some_and(|at| now.since(at) < LIVE);
+    publication.order().smallest_first().rfind(live).unwrap_or(0)
 }
