@@ -2,7 +2,7 @@
 
 use vbranch_domain::{CallId, ParticipantId, Seat};
 
-use super::{CallState, FastMap, Member, Now, Shard, tapping::TapSelectors};
+use super::{CallState, FastMap, Member, Now, Shard, tapping::TapState};
 use crate::{
     call::{Call, Effects, PeerKey, allocate::Allocator, quality::Meter},
     handle::{Answer, Command, JoinError},
@@ -106,7 +106,7 @@ impl Shard {
             tcp: vec![],
             due: now.mono,
             dirty: false,
-            taps: TapSelectors::default(),
+            taps: TapState::default(),
             allocator: Allocator::default(),
             share_at: now.mono,
             limit_told: None,

@@ -40,7 +40,7 @@ use crate::{
     transport::{Path, TcpId},
 };
 use shared::SharedAddresses;
-use tapping::{Arena, TapSelectors};
+use tapping::{Arena, TapState};
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -118,7 +118,7 @@ struct Member {
     due: Mono,
     /// It is in the shard's list of peers to flush.
     dirty: bool,
-    taps: TapSelectors,
+    taps: TapState,
     allocator: Allocator,
     share_at: Mono,
     /// What its subscribers can take of it, as last told, and when.
