@@ -20,6 +20,7 @@ use vbranch_domain::{
 
 use crate::{
     capture::hls::{HlsResource, HlsSegment, vod_playlist},
+    disk::Disk,
     error::RecorderError,
     hash::Sha256,
     keys::{DataKey, EvidencePublicKey, KeyEncryptionKey, WrappedKey},
@@ -28,7 +29,7 @@ use crate::{
     },
     seal::open,
     segment::InitHash,
-    store::{MAX_OBJECT, ObjectName, Store, StoreError, read_limited},
+    store::{MAX_OBJECT, ObjectName, Store, StoreError},
 };
 
 /// Manifests kept parsed: about as many replays as run at a time. Beyond, all are let go of.
@@ -39,6 +40,8 @@ pub(crate) struct Archive {
     pub stores: [Arc<dyn Store>; 2],
     pub kek: Arc<dyn KeyEncryptionKey>,
     pub public: EvidencePublicKey,
+    /// Where the folder is.
+    pub disk: Arc<dyn Disk>,
     /// `<data>/recordings`.
     pub folder: PathBuf,
     pub cache: Mutex<HashMap<RecordingId, Arc<Manifest>>>,
@@ -75,8 +78,8 @@ impl Archive {
         let folder = self.folder.join(recording.to_string());
         let local = || -> Result<SignedManifest, StoreError> {
             Ok(SignedManifest {
-                bytes: read_limited(&folder.join("manifest.json"), MAX_MANIFEST)?,
-                signature: read_limited(&folder.join("manifest.sig"), 64)?,
+                bytes: self.disk.read(&folder.join("manifest.json"), MAX_MANIFEST)?,
+                signature: self.disk.read(&folder.join("manifest.sig"), 64)?,
             })
         };
         let stored = |store: &Arc<dyn Store>| -> Result<SignedManifest, StoreError> {

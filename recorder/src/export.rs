@@ -20,13 +20,14 @@ use crate::{
     },
     canonical,
     config::RecorderConfig,
+    disk::OsDisk,
     error::RecorderError,
     hash::{Hasher, Sha256},
     keys::{DataKey, EvidenceKey, FileKek},
     log::EvidenceLog,
     manifest::{Manifest, Sealed},
     segment::InitHash,
-    service::Recorder,
+    service::{Recorder, Shared},
     store::{FsStore, ObjectName, Store},
 };
 
@@ -65,6 +66,7 @@ pub fn export(
         stores,
         kek: Arc::new(FileKek::open(&kek)?),
         public: evidence.public(),
+        disk: Arc::new(OsDisk),
         folder: paths.recordings.clone(),
         cache: Mutex::new(HashMap::new()),
         troubled: Default::default(),
@@ -81,8 +83,19 @@ impl Recorder {
         out: &Path,
         options: &ExportOptions,
     ) -> Result<ExportRecord, RecorderError> {
-        let shared = self.shared();
-        Exporter { archive: &shared.archive, log: &shared.log, evidence: &shared.evidence }
+        self.shared().export(recording, out, options)
+    }
+}
+
+impl Shared {
+    /// See [`Recorder::export`].
+    pub(crate) fn export(
+        &self,
+        recording: RecordingId,
+        out: &Path,
+        options: &ExportOptions,
+    ) -> Result<ExportRecord, RecorderError> {
+        Exporter { archive: &self.archive, log: &self.log, evidence: &self.evidence }
             .run(recording, out, options)
     }
 }

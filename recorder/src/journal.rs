@@ -5,16 +5,15 @@
 //! disk before the object is handed to the stores; so what the stores hold is always known here.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
+    disk::{Disk, DiskFile, remove_if_there, write_all_at},
     hash::Sha256,
     ledger::Entry,
-    store::{StoreError, create_dir_durable, read_limited},
 };
 
 /// The largest journal read back: some three days of a two-party call.
@@ -34,38 +33,40 @@ pub enum JournalError {
     Entry(#[from] serde_json::Error),
 }
 
-/// A journal being written.
+/// A journal being written. Whoever owns it flushes [`Self::file`].
 #[derive(Debug)]
-pub struct Journal {
-    file: File,
+pub(crate) struct Journal {
+    file: Arc<dyn DiskFile>,
     /// Everything up to here is whole.
     written: u64,
-    /// Written lines that a power cut could still take.
-    unsynced: bool,
     pending: Vec<u8>,
 }
 
 impl Journal {
-    /// Starts the journal of a new recording, in a new folder.
-    pub fn create(path: &Path) -> Result<Self, JournalError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        create_dir_durable(folder)?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        File::open(folder)?.sync_all()?;
-        Ok(Self { file, written: 0, unsynced: false, pending: Vec::new() })
+    /// Starts the journal of a new recording, in a folder that is there.
+    pub fn create(disk: &dyn Disk, path: &Path) -> Result<Self, JournalError> {
+        Ok(Self { file: disk.create(path, 0o600)?, written: 0, pending: Vec::new() })
     }
 
-    /// Takes an entry in; [`Self::write`] and [`Self::sync`] make it durable.
+    /// Writes the journal anew, for one whose flush failed. Whatever is at `path` is replaced.
+    pub fn rewrite(
+        disk: &dyn Disk,
+        path: &Path,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Result<Self, JournalError> {
+        remove_if_there(disk, path)?;
+        let mut journal = Self::create(disk, path)?;
+        journal.pending = lines(entries)?;
+        journal.write()?;
+        Ok(journal)
+    }
+
+    /// Takes an entry in; [`Self::write`] and a flush make it durable.
     pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        let json = serde_json::to_string(entry)?;
-        if self.pending.len().saturating_add(json.len()) > MAX_PENDING {
+        if self.pending.len() > MAX_PENDING {
             return Err(io::Error::from(io::ErrorKind::StorageFull).into());
         }
-        self.pending.extend_from_slice(checksum(&json).as_bytes());
-        self.pending.push(b' ');
-        self.pending.extend_from_slice(json.as_bytes());
-        self.pending.push(b'\n');
-        Ok(())
+        push_line(&mut self.pending, entry)
     }
 
     /// Hands everything taken in to the system, where a killed process cannot lose it. After an
@@ -74,33 +75,53 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.file.seek(SeekFrom::Start(self.written))?;
-        self.file.write_all(&self.pending)?;
+        write_all_at(&*self.file, self.written, &self.pending)?;
         self.written = self.written.saturating_add(self.pending.len() as u64);
-        self.unsynced = true;
         self.pending.clear();
         Ok(())
     }
 
-    /// Waits until everything taken in is on the disk, where a power cut cannot take it.
-    pub fn sync(&mut self) -> Result<(), JournalError> {
-        self.write()?;
-        if self.unsynced {
-            self.file.sync_data()?;
-            self.unsynced = false;
-        }
-        Ok(())
+    /// Whether everything taken in was handed to the system.
+    pub fn is_written(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// What to flush, so that a power cut cannot take what was written.
+    pub fn file(&self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.file)
     }
 }
 
+/// Where a recording's journal is.
+pub(crate) fn path(folder: &Path) -> PathBuf {
+    folder.join("journal")
+}
+
+/// Where it is written anew.
+pub(crate) fn new_path(folder: &Path) -> PathBuf {
+    folder.join("journal.new")
+}
+
 /// The entries of a journal up to the first line that is torn or damaged.
-pub fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
-    let bytes = read_limited(path, MAX_JOURNAL).map_err(|error| match error {
-        StoreError::Io(error) => error,
-        StoreError::NotFound => io::ErrorKind::NotFound.into(),
-        StoreError::TooLarge | StoreError::Conflict => io::ErrorKind::FileTooLarge.into(),
-    })?;
+pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<Entry>, JournalError> {
+    let bytes = disk.read(path, MAX_JOURNAL).map_err(io::Error::from)?;
     Ok(bytes.split_inclusive(|byte| *byte == b'\n').map_while(parse).collect())
+}
+
+/// A journal's content.
+pub(crate) fn lines(entries: impl IntoIterator<Item = Entry>) -> Result<Vec<u8>, JournalError> {
+    let mut out = Vec::new();
+    entries.into_iter().try_for_each(|entry| push_line(&mut out, &entry))?;
+    Ok(out)
+}
+
+fn push_line(out: &mut Vec<u8>, entry: &Entry) -> Result<(), JournalError> {
+    let json = serde_json::to_string(entry)?;
+    out.extend_from_slice(checksum(&json).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(json.as_bytes());
+    out.push(b'\n');
+    Ok(())
 }
 
 fn parse(line: &[u8]) -> Option<Entry> {
@@ -119,45 +140,38 @@ fn checksum(json: &str) -> String {
 }
 
 #[cfg(test)]
-impl Journal {
-    /// From now on it is another file.
-    pub fn swap_file(&mut self, file: File) -> File {
-        std::mem::replace(&mut self.file, file)
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn a_torn_tail_costs_only_the_torn_line() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("r/journal");
+        let path = dir.path().join("journal");
         let entries: Vec<_> = (0..3).map(|n| Entry::Heartbeat { at_us: n }).collect();
-        let mut journal = Journal::create(&path).unwrap();
+        let mut journal = Journal::create(&OsDisk, &path).unwrap();
         entries.iter().for_each(|entry| journal.append(entry).unwrap());
-        journal.sync().unwrap();
-        assert_eq!(read(&path).unwrap(), entries);
+        journal.write().unwrap();
+        assert_eq!(read(&OsDisk, &path).unwrap(), entries);
 
         let whole = std::fs::read(&path).unwrap();
         let second = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
         for cut in second..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let kept = read(&path).unwrap().len();
+            let kept = read(&OsDisk, &path).unwrap().len();
             assert!((1..3).contains(&kept), "{kept} entries after a cut at {cut}");
         }
         let mut flipped = whole;
         flipped[second + 20] ^= 1;
         std::fs::write(&path, &flipped).unwrap();
-        assert_eq!(read(&path).unwrap(), entries[..1]);
+        assert_eq!(read(&OsDisk, &path).unwrap(), entries[..1]);
     }
 
     #[test]
     fn a_journal_is_never_started_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        Journal::create(&path).unwrap();
-        assert!(Journal::create(&path).is_err());
+        Journal::create(&OsDisk, &path).unwrap();
+        assert!(Journal::create(&OsDisk, &path).is_err());
     }
 }

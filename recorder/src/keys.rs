@@ -57,6 +57,11 @@ impl DataKey {
         self.subkey(recording, &format!("track|{track}"))
     }
 
+    /// The key that seals the tails of a track's open segments, on the local disk only.
+    pub fn tail(&self, recording: RecordingId, track: TrackName) -> Result<SealKey, KeyError> {
+        self.subkey(recording, &format!("tail|{track}"))
+    }
+
     /// The key that seals stills, signatures and other artefacts.
     pub fn artifacts(&self, recording: RecordingId) -> Result<SealKey, KeyError> {
         self.subkey(recording, "artifacts")

@@ -14,7 +14,7 @@ use crate::{
     keys::WrappedKey,
     manifest::{
         ArtifactEntry, FORMAT, Gap, InitEntry, KeyRef, LogRef, Loss, Manifest, Policy, Report,
-        SEALING, SegmentEntry, SkewEntry, State, TimelineEntry, Track, chain_start,
+        SEALING, SegmentEntry, SkewEntry, State, TimelineEntry, Track, chain_next, chain_start,
     },
     segment::GapCause,
 };
@@ -30,6 +30,10 @@ const RECENT_GAPS: usize = 64;
 /// is, segments follow one another within [`crate::segment::MAX_SEGMENT`] and a little.
 const SHARE_OVER_US: u64 = 5_000_000;
 
+/// What a power cut may have taken of what was written: a second between two flushes, the time a
+/// flush takes, and slack.
+const POWER_CUT_US: u64 = 2_000_000;
+
 /// One line of a recording's journal. No personal data, no key in clear.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
@@ -42,6 +46,9 @@ pub enum Entry {
         key: WrappedKey,
         /// The rules.
         policy: Policy,
+        /// The machine's start during which it was opened; empty where that is not known.
+        #[serde(default)]
+        boot: String,
     },
     /// Someone takes part.
     Participant(RecordedParticipant),
@@ -106,6 +113,7 @@ pub struct Ledger {
     meta: RecordingMeta,
     key: WrappedKey,
     policy: Policy,
+    boot: String,
     tracks: BTreeMap<TrackName, Track>,
     legs: BTreeMap<ParticipantId, u64>,
     artifacts: Vec<ArtifactEntry>,
@@ -120,11 +128,12 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger with its first entry.
     #[must_use]
-    pub const fn new(meta: RecordingMeta, key: WrappedKey, policy: Policy) -> Self {
+    pub const fn new(meta: RecordingMeta, key: WrappedKey, policy: Policy, boot: String) -> Self {
         Self {
             meta,
             key,
             policy,
+            boot,
             tracks: BTreeMap::new(),
             legs: BTreeMap::new(),
             artifacts: Vec::new(),
@@ -141,10 +150,42 @@ impl Ledger {
     #[must_use]
     pub fn replay(entries: Vec<Entry>) -> Option<Self> {
         let mut entries = entries.into_iter();
-        let Some(Entry::Opened { meta, key, policy }) = entries.next() else { return None };
-        let mut ledger = Self::new(meta, key, policy);
+        let Some(Entry::Opened { meta, key, policy, boot }) = entries.next() else { return None };
+        let mut ledger = Self::new(meta, key, policy, boot);
         entries.for_each(|entry| ledger.apply(entry));
         Some(ledger)
+    }
+
+    /// Entries that give this ledger, for a journal that is written anew.
+    pub fn entries(&self) -> Vec<Entry> {
+        let (meta, key) = (self.meta.clone(), self.key.clone());
+        let opened =
+            Entry::Opened { meta, key, policy: self.policy.clone(), boot: self.boot.clone() };
+        let leg = |(participant, at_us): (&_, &_)| Entry::Leg {
+            participant: *participant,
+            at_us: *at_us,
+        };
+        let mut entries = vec![opened];
+        entries.extend(self.legs.iter().map(leg));
+        for track in self.tracks.values() {
+            let name = track.name();
+            let init = |init: &InitEntry| Entry::Init { track: name, init: init.clone() };
+            entries.extend(track.inits.iter().map(init));
+            let segment = |segment: &SegmentEntry| {
+                let segment = segment.clone();
+                Entry::Segment { track: name, segment }
+            };
+            entries.extend(track.segments.iter().map(segment));
+        }
+        entries.extend(self.gaps.iter().copied().map(Entry::Gap));
+        entries.extend(self.reports.iter().cloned().map(Entry::Report));
+        entries.extend(self.skews.iter().copied().map(Entry::Skew));
+        entries.extend(self.timeline.iter().cloned().map(Entry::Event));
+        entries.extend(self.artifacts.iter().cloned().map(Entry::Artifact));
+        entries.push(Entry::Heartbeat { at_us: self.last_heartbeat_us });
+        let closed = |(duration_us, at_ms)| Entry::Closed { duration_us, at_ms };
+        entries.extend(self.closed.map(closed));
+        entries
     }
 
     /// Adds one entry.
@@ -279,6 +320,55 @@ impl Ledger {
             .map_or_else(|| chain_start(self.recording(), track), |last| last.chain)
     }
 
+    /// A sign of life that the journal does not have.
+    pub fn note_alive(&mut self, at_us: u64) {
+        self.last_heartbeat_us = self.last_heartbeat_us.max(at_us);
+    }
+
+    /// A segment as it is listed.
+    #[must_use]
+    pub fn segment(&self, track: TrackName, sequence: u32) -> Option<&SegmentEntry> {
+        let segments = &self.tracks.get(&track)?.segments;
+        segments.iter().find(|segment| segment.sequence == sequence)
+    }
+
+    /// Where a track's media end, or its connection began.
+    #[must_use]
+    pub fn end(&self, track: TrackName) -> Option<u64> {
+        let segments = self.tracks.get(&track).map(|track| track.segments.as_slice());
+        let end = |segment: &SegmentEntry| segment.start_us.saturating_add(segment.duration_us);
+        let leg = self.legs.get(&track.participant).filter(|_| track.source.is_camera());
+        segments.unwrap_or_default().iter().map(end).max().or(leg.copied())
+    }
+
+    /// The number of a track's next segment.
+    #[must_use]
+    pub fn next_sequence(&self, track: TrackName) -> u32 {
+        let last = self.tracks.get(&track).and_then(|track| track.segments.last());
+        last.map_or(0, |last| last.sequence.saturating_add(1))
+    }
+
+    /// Puts a segment that was sealed again in the place of what is listed under its number, or
+    /// behind the last one; the chain is made anew from there on.
+    pub fn put_segment(&mut self, track: TrackName, segment: SegmentEntry) {
+        let start = chain_start(self.meta.recording, track);
+        let segments = &mut self.track_mut(track).segments;
+        match segments.iter_mut().find(|known| known.sequence == segment.sequence) {
+            Some(known) => *known = segment,
+            None => segments.push(segment),
+        }
+        let mut chain = start;
+        for segment in segments {
+            chain = chain_next(chain, segment.sequence, &segment.object);
+            segment.chain = chain;
+        }
+    }
+
+    /// Declares a gap.
+    pub fn declare(&mut self, gap: Gap) {
+        self.add_gap(gap);
+    }
+
     /// Whether it was closed in order.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
@@ -286,46 +376,63 @@ impl Ledger {
     }
 
     /// Declares what a crash cost: every object `is_there` does not find is lost, and every
-    /// stream has a gap from the last media to the moment the next heartbeat was due. Returns the
-    /// loss for the manifest.
-    pub fn declare_crash(&mut self, is_there: impl Fn(TrackName, &SegmentEntry) -> bool) -> Loss {
+    /// stream has a gap from the last media to the moment by which the next sign of life was due.
+    /// `ends` are the ends of streams that are known more exactly than their last segment's; after
+    /// a power cut on the machine whose start is not `boot` any more, what was written last may be
+    /// gone. Returns the loss for the manifest.
+    pub fn declare_crash(
+        &mut self,
+        is_there: impl Fn(TrackName, &SegmentEntry) -> bool,
+        ends: &BTreeMap<(TrackName, MediaKind), u64>,
+        boot: &str,
+    ) -> Loss {
         let heartbeat = self.last_media_us().max(self.last_heartbeat_us);
-        let next = heartbeat.saturating_add(self.policy.heartbeat_ms.saturating_mul(1000));
+        let killed = !boot.is_empty() && self.boot == boot;
+        let silence = self.policy.heartbeat_ms.saturating_mul(1000);
+        let next = heartbeat.saturating_add(if killed { silence } else { POWER_CUT_US });
         // A recording that was closed has an end; the crash only took objects.
         let closed = self.closed.map(|(duration_us, _)| duration_us);
         let crashed_before_us = closed.unwrap_or(next);
         let mut gaps = Vec::new();
         for track in self.tracks.values_mut() {
             let (participant, name) = (track.participant, track.name());
-            let kinds = kinds(track);
-            let mut declare = |start_us: u64, end_us: u64| {
-                for kind in kinds.iter().copied().filter(|_| end_us > start_us) {
-                    let duration_us = end_us - start_us;
+            let known = kinds(track);
+            let mut declare = |kind, start_us: u64, end_us: u64| {
+                let duration_us = end_us.saturating_sub(start_us);
+                if duration_us > 0 {
                     let cause = GapCause::Crash;
                     gaps.push(Gap { participant, kind, start_us, duration_us, cause });
                 }
             };
-            let mut end = self.legs.get(&participant).copied().unwrap_or_default();
+            let began = self.legs.get(&participant).copied().unwrap_or_default();
+            let mut end = began;
             for segment in &mut track.segments {
                 let declared = segment.lost;
                 segment.lost |= !is_there(name, segment);
+                let until = segment.start_us.saturating_add(segment.duration_us);
                 if segment.lost && !declared {
-                    let until = segment.start_us.saturating_add(segment.duration_us);
-                    declare(segment.start_us, until);
+                    known.iter().for_each(|kind| declare(*kind, segment.start_us, until));
                 }
-                end = end.max(segment.start_us.saturating_add(segment.duration_us));
+                end = end.max(until);
             }
             // A screen that was no longer shared is not missed.
             let is_over = !name.source.is_camera() && heartbeat.saturating_sub(end) > SHARE_OVER_US;
-            if closed.is_none() && !is_over {
-                declare(end, crashed_before_us);
+            if closed.is_some() || is_over {
+                continue;
+            }
+            // A camera or microphone that had just come up may be in no init section yet.
+            let first = if track.segments.len() > 1 { end } else { began };
+            for kind in all_kinds(name.source) {
+                let other = if known.contains(kind) { end } else { first };
+                let start_us = ends.get(&(name, *kind)).copied().unwrap_or(other);
+                declare(*kind, start_us, crashed_before_us);
             }
         }
         for (&participant, &start_us) in &self.legs {
             if closed.is_some() || self.tracks.contains_key(&TrackName::camera(participant)) {
                 continue;
             }
-            for kind in [MediaKind::Audio, MediaKind::Video] {
+            for &kind in all_kinds(TrackSource::Camera) {
                 let duration_us = crashed_before_us.saturating_sub(start_us);
                 let cause = GapCause::Crash;
                 gaps.push(Gap { participant, kind, start_us, duration_us, cause });
@@ -387,8 +494,15 @@ impl Ledger {
 fn kinds(track: &Track) -> Vec<MediaKind> {
     match track.inits.last() {
         Some(init) => init.codecs.iter().map(|codec| codec.kind).collect(),
-        None if track.source == TrackSource::Screen => vec![MediaKind::Screen],
-        None => vec![MediaKind::Audio, MediaKind::Video],
+        None => all_kinds(track.source).to_vec(),
+    }
+}
+
+/// The streams a track can have.
+const fn all_kinds(source: TrackSource) -> &'static [MediaKind] {
+    match source {
+        TrackSource::Camera => &[MediaKind::Audio, MediaKind::Video],
+        TrackSource::Screen => &[MediaKind::Screen],
     }
 }
 
@@ -411,7 +525,7 @@ mod tests {
         let key =
             WrappedKey { recording: meta.recording, kek: String::new(), wrapped: String::new() };
         let policy = Policy { stores_required: 2, segment_ms: 2000, heartbeat_ms: 1000 };
-        let mut ledger = Ledger::new(meta, key, policy);
+        let mut ledger = Ledger::new(meta, key, policy, String::new());
         let participant = ParticipantId::random();
         let gap = |n: u64, kind| {
             let (start_us, duration_us) = (n * 500_000, 20_000);

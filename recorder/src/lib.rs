@@ -8,10 +8,11 @@ mod bundle;
 pub mod canonical;
 pub mod capture;
 mod config;
+mod disk;
 mod error;
 mod export;
 pub mod hash;
-pub mod journal;
+mod journal;
 mod keyfile;
 pub mod keys;
 pub mod ledger;
@@ -20,11 +21,15 @@ pub mod manifest;
 mod recording;
 mod recovery;
 mod replicator;
+mod retrieve;
 pub mod seal;
 pub mod segment;
 mod service;
 pub mod store;
+mod tail;
 mod tap;
+#[cfg(test)]
+mod test_disk;
 #[cfg(test)]
 mod test_media;
 #[cfg(test)]

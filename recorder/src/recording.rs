@@ -1,7 +1,12 @@
 //! One recording while it is being made: what the tap heard goes through capture, is entered into
 //! the journal, sealed, and handed on as objects for the stores.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use vbranch_domain::{
@@ -13,9 +18,10 @@ use vbranch_domain::{
 use crate::{
     canonical,
     capture::Capture,
+    disk::{Disk, DiskFile, create_dir_durable},
     error::RecorderError,
     hash::Sha256,
-    journal::Journal,
+    journal::{self, Journal},
     keys::{DataKey, WrappedKey},
     ledger::{Entry, Ledger},
     manifest::{
@@ -23,20 +29,30 @@ use crate::{
         artifact_context, chain_next, init_context, micros, segment_context,
     },
     seal::{SealKey, seal},
-    segment::{CaptureOutput, GapCause, InitSegment, Segment},
+    segment::{CaptureOutput, GapCause, InitHash, InitSegment, Segment, TailEnd, TailRecord},
     store::{ArtifactName, ObjectName},
+    tail::Tails,
     tap::TapQueue,
 };
 
-/// How often the journal says that recording goes on: what a crash hides at most, beyond the open
-/// segment. Shorter costs a disk flush each time.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A sign of life is on the local disk at least this often: what a killed process hides at most,
+/// beyond the tails. The worker aims for [`SIGN_EVERY`].
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(200);
+/// How often something is written down that says that recording goes on. Longer blurs when the
+/// process was killed; shorter costs a write each time.
+const SIGN_EVERY: Duration = Duration::from_millis(100);
+/// How often what was written is flushed although no object waits for it: with the time a flush
+/// takes, what a power cut costs. Shorter costs two disk flushes a track each time.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// A flush that takes longer than this is told: the disk hangs.
+const SYNC_HANGS: Duration = Duration::from_secs(5);
 
-/// A journal that refused is tried again after this long. Shorter loads a full disk for nothing.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A journal or tail that refused is tried again after this long. Longer costs more in a kill after
+/// a passing error, shorter loads a full disk for nothing.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// Sealed bytes kept while the journal refuses, half a minute of a call at 8 Mbit/s. Beyond that
-/// segments are declared lost and artefacts refused.
+/// Sealed bytes kept until the journal knows of them, half a minute of a call at 8 Mbit/s. Beyond
+/// that segments are declared lost and artefacts refused.
 const MAX_KEPT: usize = 32 * 1024 * 1024;
 
 /// An object on its way to the stores.
@@ -47,26 +63,68 @@ pub(crate) struct Outgoing {
     pub segment: Option<(TrackName, u32)>,
 }
 
+/// Files to flush, done where waiting for a disk holds nobody up.
+pub(crate) struct SyncWork {
+    disk: Arc<dyn Disk>,
+    files: Vec<Arc<dyn DiskFile>>,
+    rename: Option<(PathBuf, PathBuf)>,
+    folders: Vec<PathBuf>,
+}
+
+impl SyncWork {
+    /// Waits until everything is on the disk.
+    pub fn run(self) -> std::io::Result<()> {
+        self.files.iter().try_for_each(|file| file.sync())?;
+        if let Some((from, to)) = &self.rename {
+            self.disk.rename(from, to)?;
+        }
+        self.folders.iter().try_for_each(|folder| self.disk.sync_dir(folder))
+    }
+}
+
+/// A flush under way.
+struct Syncing {
+    /// How many of the outgoing objects the journal knows of when it is done.
+    covers: usize,
+    since: Mono,
+}
+
 /// See the module's documentation.
 pub(crate) struct OpenRecording {
     pub ledger: Ledger,
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
     journal: Journal,
+    /// A flush of the journal failed: it is written anew before anything else.
+    distrusted: bool,
+    /// The journal was written anew and has not got its name yet.
+    renaming: bool,
+    tails: Tails,
     capture: Capture,
     tap: Arc<TapQueue>,
     key: DataKey,
     track_keys: BTreeMap<TrackName, SealKey>,
     started_at: Mono,
+    records: Vec<TailRecord>,
+    /// The last sign of life, and the last in the journal.
+    alive_at: Mono,
     heartbeat_at: Mono,
+    syncing: Option<Syncing>,
+    synced_at: Mono,
     outgoing: Vec<Outgoing>,
     /// When to try a journal that refused again; `None` while it takes everything.
     retry_at: Option<Mono>,
+    /// The same for tails.
+    tails_retry_at: Option<Mono>,
     events: Vec<RecorderEvent>,
     failed: bool,
 }
 
 impl OpenRecording {
-    /// Opens the journal and writes the first entry; the wrapped key goes to the stores.
+    /// Opens the journal and writes the first entry; the wrapped key goes to the stores. Blocks
+    /// for a few disk flushes.
     pub fn open(
+        disk: Arc<dyn Disk>,
         folder: &Path,
         meta: RecordingMeta,
         key: DataKey,
@@ -75,27 +133,43 @@ impl OpenRecording {
         started_at: Mono,
     ) -> Result<Self, RecorderError> {
         let recording = meta.recording;
-        let mut journal = Journal::create(&folder.join("journal"))?;
-        let opened =
-            Entry::Opened { meta: meta.clone(), key: wrapped.clone(), policy: policy.clone() };
-        journal.append(&opened)?;
-        journal.sync()?;
+        let io = || RecorderError::io("opening a recording");
+        create_dir_durable(&*disk, folder).map_err(io())?;
+        let tails = Tails::create(Arc::clone(&disk), recording, folder)?;
+        let mut journal = Journal::create(&*disk, &journal::path(folder))?;
+        let ledger = Ledger::new(meta, wrapped.clone(), policy, disk.boot());
+        for entry in ledger.entries() {
+            journal.append(&entry)?;
+        }
+        journal.write()?;
+        journal.file().sync().map_err(io())?;
+        disk.sync_dir(folder).map_err(io())?;
         let key_object = Outgoing {
             name: ObjectName::key(recording),
             bytes: canonical::to_bytes(&wrapped)?.into(),
             segment: None,
         };
         Ok(Self {
-            ledger: Ledger::new(meta, wrapped, policy),
+            ledger,
+            disk,
+            folder: folder.to_owned(),
             journal,
+            distrusted: false,
+            renaming: false,
+            tails,
             capture: Capture::new(started_at),
             tap: Arc::default(),
             key,
             track_keys: BTreeMap::new(),
             started_at,
+            records: Vec::new(),
+            alive_at: started_at,
             heartbeat_at: started_at,
+            syncing: None,
+            synced_at: started_at,
             outgoing: vec![key_object],
             retry_at: None,
+            tails_retry_at: None,
             events: Vec::new(),
             failed: false,
         })
@@ -111,10 +185,6 @@ impl OpenRecording {
         self.drain_tap();
         self.capture.handle_timeout(now);
         self.drain_capture();
-        if now.since(self.heartbeat_at) >= HEARTBEAT {
-            self.heartbeat_at = now;
-            self.enter(Entry::Heartbeat { at_us: micros(now.since(self.started_at)) });
-        }
     }
 
     /// Ends the recording: nothing more is heard, everything held back comes out.
@@ -165,27 +235,136 @@ impl OpenRecording {
         Ok((reference, object_name))
     }
 
-    /// Writes the journal and gives out what may now be handed to the stores. Before an object
-    /// the journal is made durable, so that no store ever holds what the journal does not know;
-    /// entries without objects wait for the next object's flush, which comes within seconds.
-    /// While the journal refuses, objects are kept here.
-    pub fn flush(&mut self, now: Mono) -> Vec<Outgoing> {
-        if self.retry_at.is_some_and(|at| now < at) {
-            return Vec::new();
+    /// Hands everything new to the system, where a killed process cannot lose it: first the tails,
+    /// then the journal.
+    pub fn write(&mut self, now: Mono) {
+        self.write_tails(now);
+        let quiet = now.since(self.alive_at) >= SIGN_EVERY;
+        if quiet || now.since(self.heartbeat_at) >= SYNC_EVERY {
+            (self.alive_at, self.heartbeat_at) = (now, now);
+            if !self.ledger.is_closed() {
+                self.enter(Entry::Heartbeat { at_us: micros(now.since(self.started_at)) });
+            }
         }
-        let result =
-            if self.outgoing.is_empty() { self.journal.write() } else { self.journal.sync() };
+        if self.is_waiting(now) {
+            return;
+        }
+        if let Err(error) = self.journal.write() {
+            self.refused(&error.to_string(), now);
+        }
+    }
+
+    /// What has to be flushed now. Before an object goes to the stores its journal entry is
+    /// durable, so that no store ever holds what the journal does not know.
+    pub fn sync(&mut self, now: Mono) -> Option<SyncWork> {
+        if let Some(Syncing { since, .. }) = self.syncing {
+            if now.since(since) >= SYNC_HANGS {
+                self.fail("the local disk does not answer");
+            }
+            return None;
+        }
+        let is_due = now.since(self.synced_at) >= SYNC_EVERY;
+        if self.is_waiting(now) || (self.outgoing.is_empty() && !is_due) {
+            return None;
+        }
+        if self.distrusted
+            && let Err(error) = self.rewrite_journal()
+        {
+            self.refused(&error.to_string(), now);
+            return None;
+        }
+        if !self.journal.is_written() {
+            return None;
+        }
+        self.syncing = Some(Syncing { covers: self.outgoing.len(), since: now });
+        let mut files = self.tails.take_unsynced();
+        let mut folders = Vec::new();
+        if !files.is_empty() {
+            folders.push(self.tails.folder().to_owned());
+        }
+        files.push(self.journal.file());
+        let rename = self.renaming.then(|| {
+            folders.push(self.folder.clone());
+            (journal::new_path(&self.folder), journal::path(&self.folder))
+        });
+        Some(SyncWork { disk: Arc::clone(&self.disk), files, rename, folders })
+    }
+
+    /// The flush is over: what may now be handed to the stores.
+    pub fn synced(&mut self, result: std::io::Result<()>, now: Mono) -> Vec<Outgoing> {
+        let covers = self.syncing.take().map_or(0, |syncing| syncing.covers);
         match result {
             Ok(()) => {
-                self.retry_at = None;
-                std::mem::take(&mut self.outgoing)
+                (self.renaming, self.retry_at, self.synced_at) = (false, None, now);
+                self.outgoing.drain(..covers.min(self.outgoing.len())).collect()
             }
             Err(error) => {
-                self.retry_at = Some(now + RETRY_AFTER);
-                self.fail(&error.to_string());
+                // Nothing is known of what was flushed; flushing it again would prove nothing.
+                self.distrusted = true;
+                self.capture.tell_all_again();
+                self.refused(&format!("local disk: {}", error.kind()), now);
                 Vec::new()
             }
         }
+    }
+
+    /// Lets go of the tails of segments that are in a store, with all they need.
+    pub fn let_go(&mut self, is_stored: impl Fn(&ObjectName) -> bool) {
+        if !self.journal.is_written() || self.distrusted {
+            return;
+        }
+        let Self { outgoing, ledger, tails, .. } = self;
+        let recording = ledger.recording();
+        let is_safe = |name: &ObjectName| {
+            !outgoing.iter().any(|object| object.name == *name) && is_stored(name)
+        };
+        tails.let_go(|track, sequence| {
+            ledger.segment(track, sequence).is_some_and(|segment| {
+                let init = ObjectName::init(recording, track, InitHash(segment.init.0));
+                let name = ObjectName::segment(recording, track, sequence);
+                segment.lost || (is_safe(&init) && is_safe(&name))
+            })
+        });
+    }
+
+    fn write_tails(&mut self, now: Mono) {
+        if self.tails_retry_at.is_none_or(|at| now >= at) {
+            self.tails_retry_at = None;
+            self.records.extend(self.capture.tell(now));
+        }
+        // What begins first: a frame that moves to the next segment is in both tails, not in none.
+        self.records.sort_by_key(|record| !record.fresh);
+        let at_us = micros(now.since(self.started_at));
+        for record in std::mem::take(&mut self.records) {
+            match self.tails.write(&record, &self.key, at_us) {
+                Ok(()) => self.alive_at = now,
+                Err(error) => {
+                    metrics::counter!("vbranch_recorder_tail_failures_total").increment(1);
+                    if record.end == TailEnd::Open {
+                        self.capture.tell_again(record.track);
+                    }
+                    self.tails_retry_at = Some(now + RETRY_AFTER);
+                    self.fail(&error.to_string());
+                }
+            }
+        }
+    }
+
+    fn rewrite_journal(&mut self) -> Result<(), RecorderError> {
+        let path = journal::new_path(&self.folder);
+        self.journal = Journal::rewrite(&*self.disk, &path, self.ledger.entries())?;
+        (self.distrusted, self.renaming) = (false, true);
+        Ok(())
+    }
+
+    fn refused(&mut self, reason: &str, now: Mono) {
+        self.retry_at = Some(now + RETRY_AFTER);
+        self.fail(reason);
+    }
+
+    /// Whether the journal refused and is not tried again yet.
+    fn is_waiting(&self, now: Mono) -> bool {
+        self.retry_at.is_some_and(|at| now < at)
     }
 
     /// Whether objects wait here for the journal.
@@ -193,10 +372,10 @@ impl OpenRecording {
         !self.outgoing.is_empty()
     }
 
-    /// Whether the journal refuses and no more may wait for it.
+    /// Whether no more may wait for the journal.
     fn is_full(&self, len: usize) -> bool {
         let kept = self.outgoing.iter().map(|outgoing| outgoing.bytes.len()).sum::<usize>();
-        self.retry_at.is_some() && kept.saturating_add(len) > MAX_KEPT
+        kept.saturating_add(len) > MAX_KEPT
     }
 
     /// What the branch has to be told.
@@ -230,6 +409,10 @@ impl OpenRecording {
         while let Some(output) = self.capture.poll_output() {
             let result = match output {
                 CaptureOutput::Init(init) => self.init(&init),
+                CaptureOutput::Tail(record) => {
+                    self.records.push(record);
+                    Ok(())
+                }
                 CaptureOutput::Segment(segment) => self.segment(&segment),
                 CaptureOutput::Gap(gap) => {
                     self.declare(Gap::from(&gap));
@@ -340,7 +523,8 @@ impl OpenRecording {
     }
 }
 
-fn describe(sealed: &[u8], plain: &[u8]) -> Sealed {
+/// What a manifest says of a sealed object.
+pub(crate) fn describe(sealed: &[u8], plain: &[u8]) -> Sealed {
     Sealed {
         sealed_len: sealed.len() as u64,
         sealed_sha256: Sha256::of(sealed),
@@ -371,14 +555,6 @@ fn round_floats(value: &mut serde_json::Value) {
         Value::Array(items) => items.iter_mut().for_each(round_floats),
         Value::Object(members) => members.values_mut().for_each(round_floats),
         _ => {}
-    }
-}
-
-#[cfg(test)]
-impl OpenRecording {
-    /// From now on the journal is on another disk.
-    pub fn swap_journal(&mut self, file: std::fs::File) -> std::fs::File {
-        self.journal.swap_file(file)
     }
 }
 

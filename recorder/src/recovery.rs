@@ -7,7 +7,6 @@
 
 use std::{
     cell::Cell,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -16,15 +15,18 @@ use vbranch_domain::{RecordingId, UnixMillis, recording::RecordingSummary};
 use crate::{
     archive::{Archive, SignedManifest, summary},
     canonical,
+    disk::{Disk, replace_durable},
     error::RecorderError,
     hash::Sha256,
     journal,
     keys::EvidenceKey,
     ledger::Ledger,
     log::EvidenceLog,
-    manifest::{LogRef, Loss, Manifest},
+    manifest::{LogRef, Loss, Manifest, SegmentEntry},
+    retrieve::{Ends, Retriever},
     segment::InitHash,
-    store::{MAX_OBJECT, ObjectName, StoreError, read_limited, replace_durable},
+    store::{MAX_OBJECT, ObjectName, StoreError},
+    tail,
 };
 
 /// A recording that has a signed manifest and needs the rest: log entry, summary, both stores.
@@ -61,15 +63,11 @@ impl Recovery<'_> {
     /// it does not stop the others.
     pub fn run(&self) -> Result<Found, RecorderError> {
         let mut found = Found::default();
-        let entries =
-            fs::read_dir(&self.archive.folder).map_err(RecorderError::io("reading recordings"))?;
-        for entry in entries {
-            let entry = entry.map_err(RecorderError::io("reading recordings"))?;
-            let name = entry.file_name();
-            let Some(recording) = name.to_str().and_then(|n| n.parse::<RecordingId>().ok()) else {
-                continue;
-            };
-            if let Err(error) = self.look(recording, &entry.path(), &mut found) {
+        let io = RecorderError::io("reading recordings");
+        for name in self.archive.disk.list(&self.archive.folder).map_err(io)? {
+            let Ok(recording) = name.parse::<RecordingId>() else { continue };
+            let folder = folder_of(&self.archive.folder, recording);
+            if let Err(error) = self.look(recording, &folder, &mut found) {
                 tracing::error!(%recording, %error, "recording cannot be recovered");
                 found.failed.push((recording, error.to_string()));
             }
@@ -83,21 +81,27 @@ impl Recovery<'_> {
         folder: &Path,
         found: &mut Found,
     ) -> Result<(), RecorderError> {
-        let summary_file = read_limited(&folder.join("summary.json"), 64 * 1024);
+        let disk = &*self.archive.disk;
+        let exists = |name| {
+            disk.exists(&folder.join(name)).map_err(RecorderError::io("looking at a recording"))
+        };
+        let summary_file = disk.read(&folder.join("summary.json"), 64 * 1024);
         if let Some(line) = summary_file.ok().and_then(|b| serde_json::from_slice(&b).ok()) {
             found.sealed.push(line);
-            if !folder.join("replicated").exists() {
+            remove_tails(disk, recording, folder);
+            if !exists("replicated")? {
                 found.unfinished.push(self.closed(recording)?);
             }
             return Ok(());
         }
-        if !folder.join("manifest.sig").exists() {
+        if !exists("manifest.sig")? {
             match self.seal_from_journal(recording, folder)? {
                 Some(true) => found.recovered.push(recording),
                 Some(false) => {}
                 None => return Ok(()),
             }
         }
+        remove_tails(disk, recording, folder);
         found.unfinished.push(self.closed(recording)?);
         Ok(())
     }
@@ -109,30 +113,33 @@ impl Recovery<'_> {
         recording: RecordingId,
         folder: &Path,
     ) -> Result<Option<bool>, RecorderError> {
-        let path = folder.join("journal");
-        let entries = match journal::read(&path) {
-            Ok(entries) => entries,
-            Err(_) if !path.exists() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+        let disk = &*self.archive.disk;
+        let path = journal::path(folder);
+        let there = disk.exists(&path).map_err(RecorderError::io("looking for a journal"))?;
+        let entries = if there { journal::read(disk, &path)? } else { return Ok(None) };
         let Some(mut ledger) = Ledger::replay(entries) else { return Ok(None) };
         if ledger.recording() != recording {
             return Err(RecorderError::Config("journal of another recording".to_owned()));
         }
-        let loss = self.declare(&mut ledger)?;
         self.put_key(&ledger)?;
-        write_manifest(folder, ledger, loss, self.now, self.log, self.key)?;
+        let ends = Retriever { recovery: self, folder }.run(&mut ledger)?;
+        let loss = self.declare(&mut ledger, &ends)?;
+        write_manifest(disk, folder, ledger, loss, self.now, self.log, self.key)?;
         tracing::warn!(%recording, cut_off = loss.is_some(), "recording sealed after a crash");
         Ok(Some(loss.is_some()))
     }
 
     /// The crash may have come before the wrapped key was stored; without it nothing opens.
     fn put_key(&self, ledger: &Ledger) -> Result<(), RecorderError> {
-        let name = ObjectName::key(ledger.recording());
         let bytes = canonical::to_bytes(ledger.key())?;
+        self.put(&ObjectName::key(ledger.recording()), &bytes)
+    }
+
+    /// Puts an object into every store that answers, and into one at least.
+    pub fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), RecorderError> {
         let stores = self.archive.stores.iter().zip(self.reachable);
         let results: Vec<_> =
-            stores.filter(|(_, there)| *there).map(|(store, _)| store.put(&name, &bytes)).collect();
+            stores.filter(|(_, there)| *there).map(|(store, _)| store.put(name, bytes)).collect();
         if results.iter().any(Result::is_ok) {
             return Ok(());
         }
@@ -140,7 +147,7 @@ impl Recovery<'_> {
         Err(error.map_or(RecorderError::NoGoodCopy, RecorderError::Store))
     }
 
-    fn declare(&self, ledger: &mut Ledger) -> Result<Option<Loss>, RecorderError> {
+    fn declare(&self, ledger: &mut Ledger, ends: &Ends) -> Result<Option<Loss>, RecorderError> {
         let recording = ledger.recording();
         // What cannot be read now is not lost: a later start may find it.
         let doubt = Cell::new(false);
@@ -179,10 +186,12 @@ impl Recovery<'_> {
         if doubt.get() {
             return Err(RecorderError::NoGoodCopy);
         }
-        if ledger.is_closed() && all_there {
+        // Streams with an end of their own were cut off.
+        if ledger.is_closed() && all_there && ends.is_empty() {
             return Ok(None);
         }
-        Ok(Some(ledger.declare_crash(|track, s| kept.contains(&(track, s.sequence)))))
+        let is_there = |track, s: &SegmentEntry| kept.contains(&(track, s.sequence));
+        Ok(Some(ledger.declare_crash(is_there, ends, &self.archive.disk.boot())))
     }
 
     fn closed(&self, recording: RecordingId) -> Result<Closed, RecorderError> {
@@ -212,7 +221,7 @@ impl Recovery<'_> {
     }
 
     /// Whether each store has a good copy; `None` where that cannot be told now.
-    fn look_for(&self, name: &ObjectName, hash: Sha256) -> [Option<bool>; 2] {
+    pub fn look_for(&self, name: &ObjectName, hash: Sha256) -> [Option<bool>; 2] {
         let [a, b] = &self.archive.stores;
         let [a_there, b_there] = self.reachable;
         [(a, a_there), (b, b_there)].map(|(store, reachable)| {
@@ -228,6 +237,13 @@ impl Recovery<'_> {
                 }
             }
         })
+    }
+}
+
+/// The manifest is signed: all that was in the tails is in segments.
+pub(crate) fn remove_tails(disk: &dyn Disk, recording: RecordingId, folder: &Path) {
+    if let Err(error) = tail::remove_all(disk, folder) {
+        tracing::warn!(%recording, %error, "tails cannot be removed");
     }
 }
 
@@ -256,6 +272,7 @@ fn objects_of(manifest: &Manifest) -> Vec<(ObjectName, Sha256)> {
 /// Writes manifest and signature into the recording's folder. From here on there is exactly one
 /// manifest of this recording.
 pub(crate) fn write_manifest(
+    disk: &dyn Disk,
     folder: &Path,
     ledger: Ledger,
     loss: Option<Loss>,
@@ -274,26 +291,27 @@ pub(crate) fn write_manifest(
     let signature = key.sign(&bytes).to_vec();
     let io = || RecorderError::io("writing the manifest");
     // The signature last: where it is, the manifest is whole.
-    replace_durable(&folder.join("manifest.json"), &bytes).map_err(io())?;
-    replace_durable(&folder.join("manifest.sig"), &signature).map_err(io())?;
+    replace_durable(disk, &folder.join("manifest.json"), &bytes).map_err(io())?;
+    replace_durable(disk, &folder.join("manifest.sig"), &signature).map_err(io())?;
     Ok((manifest, SignedManifest { bytes, signature }))
 }
 
 /// Notes that a recording is sealed.
 pub(crate) fn write_summary(
+    disk: &dyn Disk,
     folder: &Path,
     manifest: &Manifest,
 ) -> Result<RecordingSummary, RecorderError> {
     let line = summary(manifest);
     let bytes = serde_json::to_vec(&line).map_err(canonical::CanonicalError::from)?;
-    replace_durable(&folder.join("summary.json"), &bytes)
+    replace_durable(disk, &folder.join("summary.json"), &bytes)
         .map_err(RecorderError::io("writing the summary"))?;
     Ok(line)
 }
 
 /// Notes that both stores hold everything.
-pub(crate) fn write_replicated(folder: &Path) -> Result<(), RecorderError> {
-    replace_durable(&folder.join("replicated"), b"")
+pub(crate) fn write_replicated(disk: &dyn Disk, folder: &Path) -> Result<(), RecorderError> {
+    replace_durable(disk, &folder.join("replicated"), b"")
         .map_err(RecorderError::io("writing the replication mark"))
 }
 

@@ -97,16 +97,21 @@ pub(crate) fn spawn_writer(
     let name = format!("store-{}", store_word(id));
     std::thread::Builder::new().name(name).spawn(move || {
         for job in jobs {
-            let result = match job {
-                Job::Probe => store.probe().map_err(Fault::Store),
-                Job::Put(name, bytes) => store.put(&name, &bytes).map_err(Fault::from),
-                Job::Copy(name, hash) => copy(&*other, &*store, &name, hash),
-            };
+            let result = do_job(job, &*store, &*other);
             if !report(Done { store: id, result }) {
                 break;
             }
         }
     })
+}
+
+/// Does one job of a store.
+pub(crate) fn do_job(job: Job, store: &dyn Store, other: &dyn Store) -> Result<(), Fault> {
+    match job {
+        Job::Probe => store.probe().map_err(Fault::Store),
+        Job::Put(name, bytes) => store.put(&name, &bytes).map_err(Fault::from),
+        Job::Copy(name, hash) => copy(other, store, &name, hash),
+    }
 }
 
 fn copy(from: &dyn Store, to: &dyn Store, name: &ObjectName, hash: Sha256) -> Result<(), Fault> {
@@ -229,6 +234,11 @@ impl Replicator {
         *self.of_recording.entry(object.recording).or_default() += 1;
         self.objects.insert(name, object);
         self.pump(now);
+    }
+
+    /// Whether a store has an object that was put.
+    pub fn is_stored(&self, name: &ObjectName) -> bool {
+        self.objects.get(name).is_none_or(|object| object.has.contains(&true))
     }
 
     /// Whether an object is safe: in every store that works, and in one at least.

@@ -173,6 +173,92 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The longest record of a [`StreamSealer`]: as much as one cut of media can hold, with room.
+const MAX_RECORD: usize = 16 * 1024 * 1024;
+const LENGTH: usize = 4;
+
+/// Seals a file that grows: `salt (24) || commitment (32)`, then records, each
+/// `length of the plaintext (32 bits, big endian) || ciphertext || tag (16)` under AES-256-GCM.
+/// Key, base nonce and commitment are as for a message; record `i` has the nonce of chunk `i`, and
+/// `i` (64 bits, big endian) and its length as associated data. So records can be neither
+/// swapped nor changed, and those before a torn or missing end can be read.
+pub struct StreamSealer {
+    message: MessageKey,
+    next: u64,
+}
+
+impl StreamSealer {
+    /// A new stream for the place named by `context`, with what the file begins with.
+    pub fn start(key: &SealKey, context: &[u8]) -> Result<(Self, Vec<u8>), SealError> {
+        let mut salt = [0; SALT];
+        SystemRandom::new().fill(&mut salt).map_err(|_| SealError::Crypto)?;
+        let message = MessageKey::derive(key, &salt, context)?;
+        let header = [salt.as_slice(), &message.commitment].concat();
+        Ok((Self { message, next: 0 }, header))
+    }
+
+    /// Seals the next record and puts it behind what is in `out`. The plaintext is the part of
+    /// `out` from `from` on, behind [`Self::ROOM`] bytes for the length.
+    pub fn seal(&mut self, out: &mut Vec<u8>, from: usize) -> Result<(), SealError> {
+        let start = from.saturating_add(LENGTH);
+        let len = out.len().checked_sub(start).filter(|len| *len <= MAX_RECORD);
+        let len = len.and_then(|len| u32::try_from(len).ok()).ok_or(SealError::TooLong)?;
+        let aad = record_aad(self.next, len);
+        let nonce = self.message.nonce(self.next);
+        // A number is never used twice, whatever becomes of the record.
+        self.next = self.next.saturating_add(1);
+        let body = out.get_mut(start..).ok_or(SealError::Range)?;
+        let tag = self
+            .message
+            .key
+            .seal_in_place_separate_tag(nonce, aad, body)
+            .map_err(|_| SealError::Crypto)?;
+        out.get_mut(from..start).ok_or(SealError::Range)?.copy_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(tag.as_ref());
+        Ok(())
+    }
+
+    /// Bytes left free in front of a record's plaintext, for its length.
+    pub const ROOM: [u8; LENGTH] = [0; LENGTH];
+}
+
+/// The records of a stream up to the first that is torn, missing or forged; none where the stream
+/// was made with another key or for another place.
+pub fn open_stream(key: &SealKey, context: &[u8], sealed: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let Some((salt, rest)) = sealed.split_first_chunk::<SALT>() else { return records };
+    let Some((commitment, mut rest)) = rest.split_first_chunk::<COMMITMENT>() else {
+        return records;
+    };
+    let Ok(message) = MessageKey::derive(key, salt, context) else { return records };
+    if &message.commitment != commitment {
+        return records;
+    }
+    for index in 0u64.. {
+        let Some((length, body)) = rest.split_first_chunk::<LENGTH>() else { break };
+        let length = u32::from_be_bytes(*length);
+        let Some(end) = usize::try_from(length).ok().and_then(|len| len.checked_add(TAG)) else {
+            break;
+        };
+        let Some((record, behind)) = body.split_at_checked(end) else { break };
+        let mut record = record.to_vec();
+        let (nonce, aad) = (message.nonce(index), record_aad(index, length));
+        let Ok(plain) = message.key.open_in_place(nonce, aad, &mut record) else { break };
+        let len = plain.len();
+        record.truncate(len);
+        records.push(record);
+        rest = behind;
+    }
+    records
+}
+
+fn record_aad(index: u64, len: u32) -> Aad<[u8; 12]> {
+    let mut aad = [0; 12];
+    let parts = index.to_be_bytes().into_iter().chain(len.to_be_bytes());
+    aad.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+    Aad::from(aad)
+}
+
 /// What one message is sealed with.
 struct MessageKey {
     key: LessSafeKey,
@@ -262,7 +348,55 @@ mod tests {
         }
     }
 
+    fn stream(records: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
+        let (mut sealer, mut file) = StreamSealer::start(&key(3), b"tail").unwrap();
+        let mut starts = vec![file.len()];
+        for record in records {
+            let from = file.len();
+            file.extend(StreamSealer::ROOM);
+            file.extend_from_slice(record);
+            sealer.seal(&mut file, from).unwrap();
+            starts.push(file.len());
+        }
+        (file, starts)
+    }
+
+    #[test]
+    fn a_stream_opens_only_with_its_key_and_in_its_place() {
+        let (file, _) = stream(&[message(10)]);
+        assert_eq!(open_stream(&key(3), b"tail", &file), [message(10)]);
+        assert!(open_stream(&key(4), b"tail", &file).is_empty());
+        assert!(open_stream(&key(3), b"other", &file).is_empty());
+    }
+
+    #[test]
+    fn records_cannot_be_swapped_repeated_or_left_out() {
+        let records = [message(40), message(40), message(40)];
+        let (file, at) = stream(&records);
+        let part = |n: usize| file[at[n]..at[n + 1]].to_vec();
+        let header = file[..at[0]].to_vec();
+        for (order, good) in [(vec![1, 0, 2], 0), (vec![0, 0, 1], 1), (vec![0, 2], 1)] {
+            let parts: Vec<_> = order.iter().map(|n| part(*n)).collect();
+            let forged = [header.clone(), parts.concat()].concat();
+            assert_eq!(open_stream(&key(3), b"tail", &forged), records[..good], "{order:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_torn_stream_gives_the_records_before(lens in prop::collection::vec(0usize..300, 1..6), cut in any::<prop::sample::Index>()) {
+            let records: Vec<_> = lens.iter().map(|len| message(*len)).collect();
+            let (mut file, at) = stream(&records);
+            let cut = cut.index(file.len());
+            let whole = at.iter().skip(1).filter(|end| **end <= cut).count();
+            prop_assert_eq!(open_stream(&key(3), b"tail", &file[..cut]), &records[..whole]);
+            // Torn by a power cut: the right length, other bytes.
+            let flipped = at.iter().skip(1).filter(|end| **end <= cut).count();
+            file[cut] ^= 1;
+            let good = if cut < at[0] { 0 } else { flipped };
+            prop_assert_eq!(open_stream(&key(3), b"tail", &file), &records[..good]);
+        }
+
         #[test]
         fn any_changed_bit_shows(len in 0usize..40_000, at in any::<prop::sample::Index>(), bit in 0u8..8) {
             let mut sealed = seal(&key(9), b"c", &message(len)).unwrap();

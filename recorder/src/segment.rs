@@ -13,6 +13,8 @@ use vbranch_domain::{
     tap::{NtpTime, SenderReport},
 };
 
+pub use crate::capture::tail::{TailEnd, TailRecord};
+
 /// Longest piece of media in one sealed object, key frame or not (a crash costs at most this).
 pub const MAX_SEGMENT: Duration = Duration::from_secs(2);
 
@@ -185,6 +187,8 @@ pub struct Skew {
 pub enum CaptureOutput {
     /// Decoder set-up for segments that follow.
     Init(InitSegment),
+    /// The end of the tail of the segment that follows.
+    Tail(TailRecord),
     /// A finished piece of media.
     Segment(Segment),
     /// Media is missing.

@@ -27,13 +27,17 @@ use crate::{
     access::{AccessLeaf, log_access, open_access},
     archive::{self, Archive},
     config::{OnEvent, RecorderConfig, RecorderHealth, RecorderPaths, StoreHealth, StoresRequired},
+    disk::{Disk, OsDisk, create_dir_durable, replace_durable},
     error::RecorderError,
-    keys::{EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
+    keys::{DataKey, EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
     log::{EvidenceLog, note::is_origin},
-    recovery::Recovery,
+    manifest::Policy,
+    recording::{HEARTBEAT, OpenRecording},
+    recovery::{Found, Recovery, folder_of},
     replicator::{Replicator, WINDOW, spawn_writer},
-    store::{ArtifactName, FsStore, Store, create_dir_durable, replace_durable},
-    worker::{Message, Reply, Worker},
+    segment::MAX_SEGMENT,
+    store::{ArtifactName, FsStore, Store},
+    worker::{CHORES, Message, Reply, Worker, do_chores},
 };
 
 /// Messages to the worker that may wait. Callers are told [`RecorderError::Busy`] beyond that; the
@@ -61,6 +65,45 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Seals what a crash left open.
+    pub fn recover(&self) -> Result<Found, RecorderError> {
+        let recovery = Recovery {
+            archive: &self.archive,
+            log: &self.log,
+            key: &self.evidence,
+            now: self.clock.wall(),
+            reachable: self.archive.troubled.each_ref().map(|flag| !flag.load(Ordering::Relaxed)),
+        };
+        recovery.run()
+    }
+
+    /// Makes the folder, key and journal of a new recording.
+    pub fn open(
+        &self,
+        meta: RecordingMeta,
+        started_at: Mono,
+    ) -> Result<OpenRecording, RecorderError> {
+        let Archive { disk, kek, folder, .. } = &self.archive;
+        let recording = meta.recording;
+        let folder = folder_of(folder, recording);
+        // Made by whoever comes first.
+        match disk.create_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(RecorderError::Exists);
+            }
+            other => other.map_err(RecorderError::io("opening a recording"))?,
+        }
+        disk.sync_dir(&self.archive.folder).map_err(RecorderError::io("opening a recording"))?;
+        let key = DataKey::random()?;
+        let wrapped = kek.wrap(recording, &key)?;
+        let policy = Policy {
+            stores_required: self.stores_required,
+            segment_ms: u64::try_from(MAX_SEGMENT.as_millis()).unwrap_or_default(),
+            heartbeat_ms: u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
+        };
+        OpenRecording::open(Arc::clone(disk), &folder, meta, key, wrapped, policy, started_at)
+    }
+
     pub fn summaries(&self) -> MutexGuard<'_, BTreeMap<RecordingId, RecordingSummary>> {
         self.summaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +117,8 @@ pub struct Recorder(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     messages: SyncSender<Message>,
-    worker: Option<JoinHandle<()>>,
+    /// The worker and the thread that does its chores.
+    threads: Vec<JoinHandle<()>>,
     recovered: Vec<RecordingId>,
 }
 
@@ -90,7 +134,7 @@ impl Recorder {
         let kek = Arc::new(open_kek(paths)?);
         let stores: [Arc<dyn Store>; 2] =
             [Arc::new(FsStore::new(&paths.store_a)), Arc::new(FsStore::new(&paths.store_b))];
-        Self::start_with(config, stores, kek, clock, on_event)
+        Self::start_on(config, Arc::new(OsDisk), stores, kek, clock, on_event)
     }
 
     /// Starts on other stores or another key-encryption key.
@@ -101,18 +145,22 @@ impl Recorder {
         clock: Arc<dyn Clock>,
         on_event: OnEvent,
     ) -> Result<Self, RecorderError> {
+        Self::start_on(config, Arc::new(OsDisk), stores, kek, clock, on_event)
+    }
+
+    fn start_on(
+        config: &RecorderConfig,
+        disk: Arc<dyn Disk>,
+        stores: [Arc<dyn Store>; 2],
+        kek: Arc<dyn KeyEncryptionKey>,
+        clock: Arc<dyn Clock>,
+        on_event: OnEvent,
+    ) -> Result<Self, RecorderError> {
         if config.paths.store_a == config.paths.store_b {
             return Err(RecorderError::Config("the two stores are one folder".to_owned()));
         }
-        let shared = open_shared(config, stores, kek, clock, on_event)?;
-        let recovery = Recovery {
-            archive: &shared.archive,
-            log: &shared.log,
-            key: &shared.evidence,
-            now: shared.clock.wall(),
-            reachable: shared.archive.troubled.each_ref().map(|flag| !flag.load(Ordering::Relaxed)),
-        };
-        let found = recovery.run()?;
+        let shared = open_shared(config, disk, stores, kek, clock, on_event)?;
+        let found = shared.recover()?;
         for (recording, reason) in found.failed {
             (shared.on_event)(RecorderEvent::Failed { recording, reason });
         }
@@ -120,12 +168,14 @@ impl Recorder {
         let shared = Arc::new(shared);
         let (messages, inbox) = sync_channel(MAX_MESSAGES);
         let replicator = start_writers(&shared, &messages)?;
-        let worker = Worker::new(Arc::clone(&shared), inbox, replicator);
-        let worker = std::thread::Builder::new()
-            .name("recorder".to_owned())
-            .spawn(move || worker.run())
-            .map_err(RecorderError::io("starting the recorder"))?;
-        let inner = Inner { shared, messages, worker: Some(worker), recovered: found.recovered };
+        let (chores, to_do) = sync_channel(CHORES);
+        let worker = Worker::new(Arc::clone(&shared), inbox, replicator, chores);
+        let report = messages.clone();
+        let threads = vec![
+            spawn("recorder", move || worker.run())?,
+            spawn("recorder-disk", move || do_chores(&to_do, |done| report.send(done).is_ok()))?,
+        ];
+        let inner = Inner { shared, messages, threads, recovered: found.recovered };
         let recorder = Self(Arc::new(inner));
         let closed = found.unfinished;
         match recorder.ask(|reply| Message::Adopt { closed, reply }) {
@@ -149,8 +199,8 @@ impl Recorder {
         meta: RecordingMeta,
         started_at: Mono,
     ) -> Result<Box<dyn Tap>, RecorderError> {
-        let meta = Box::new(meta);
-        self.ask(|reply| Message::Open { meta, started_at, reply })
+        let open = Box::new(self.0.shared.open(meta, started_at)?);
+        self.ask(|reply| Message::Open { open, reply })
     }
 
     /// Someone else takes part. Does not block.
@@ -304,10 +354,20 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // A full inbox is emptied within milliseconds by a worker that is alive.
         let _ = self.messages.send(Message::Stop);
-        if let Some(worker) = self.worker.take() {
-            let _ = worker.join();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
+}
+
+fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, RecorderError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(RecorderError::io("starting the recorder"))
 }
 
 /// The key-encryption key, made on the first start only: a new one would open none of the
@@ -331,8 +391,9 @@ fn open_kek(paths: &RecorderPaths) -> Result<FileKek, RecorderError> {
     Ok(FileKek::open(&path)?)
 }
 
-fn open_shared(
+pub(crate) fn open_shared(
     config: &RecorderConfig,
+    disk: Arc<dyn Disk>,
     stores: [Arc<dyn Store>; 2],
     kek: Arc<dyn KeyEncryptionKey>,
     clock: Arc<dyn Clock>,
@@ -342,7 +403,8 @@ fn open_shared(
     if !is_origin(&config.log_origin) {
         return Err(RecorderError::Config("the log's name must be one word without +".to_owned()));
     }
-    create_dir_durable(&paths.recordings).map_err(RecorderError::io("making the data folder"))?;
+    let io = RecorderError::io("making the data folder");
+    create_dir_durable(&*disk, &paths.recordings).map_err(io)?;
     let lock = lock_folder(&paths.recordings)?;
     let [a, b] = probe(&stores)?;
     if let (Some(a), Some(b)) = (&a, &b) {
@@ -351,13 +413,14 @@ fn open_shared(
     let troubled = [a, b].map(|trouble| AtomicBool::new(trouble.is_some()));
     let evidence = Arc::new(EvidenceKey::open(&paths.keys.join("evidence.key"))?);
     let public = evidence.public();
-    replace_durable(&paths.keys.join("evidence.pub"), public.to_pem().as_bytes())
+    replace_durable(&OsDisk, &paths.keys.join("evidence.pub"), public.to_pem().as_bytes())
         .map_err(RecorderError::io("writing evidence.pub"))?;
     let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;
     let archive = Archive {
         stores,
         kek,
         public,
+        disk,
         folder: paths.recordings.clone(),
         cache: Mutex::new(HashMap::new()),
         troubled,

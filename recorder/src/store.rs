@@ -1,16 +1,17 @@
 //! Where sealed objects live. Objects are written once and never changed.
 
 use std::{
-    fmt,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fmt, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use vbranch_domain::{RecordingId, recording::TrackName};
 
-use crate::segment::InitHash;
+use crate::{
+    disk::{Disk, OsDisk, create_dir_durable, write_durable},
+    segment::InitHash,
+};
 
 /// The largest object read back into memory: a sealed [`crate::seal::MAX_PLAINTEXT`] with room.
 pub const MAX_OBJECT: u64 = 65 * 1024 * 1024;
@@ -134,6 +135,16 @@ pub enum StoreError {
     Io(#[from] io::Error),
 }
 
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io(error) => error,
+            StoreError::NotFound => io::ErrorKind::NotFound.into(),
+            StoreError::TooLarge | StoreError::Conflict => io::ErrorKind::FileTooLarge.into(),
+        }
+    }
+}
+
 /// A place for sealed objects. Calls may block for as long as the place takes to answer; each
 /// store is therefore written by a thread of its own.
 pub trait Store: Send + Sync {
@@ -148,6 +159,7 @@ pub trait Store: Send + Sync {
 
 /// A store in a folder of a file system.
 pub struct FsStore {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
 }
 
@@ -155,7 +167,12 @@ impl FsStore {
     /// A store below `root`, which is made by the first write.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self::on(Arc::new(OsDisk), root)
+    }
+
+    /// The same on a disk of the caller's.
+    pub(crate) fn on(disk: Arc<dyn Disk>, root: impl Into<PathBuf>) -> Self {
+        Self { disk, root: root.into() }
     }
 
     /// A name nobody else uses: two branches may write to one store. A crash can leave one such
@@ -168,40 +185,51 @@ impl FsStore {
     /// what is there.
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let temp = self.temp();
-        let linked = write_durable(&temp, bytes, 0o440).and_then(|()| fs::hard_link(&temp, path));
-        let removed = fs::remove_file(&temp);
+        let linked = write_durable(&*self.disk, &temp, bytes, 0o440)
+            .and_then(|()| self.disk.link(&temp, path));
+        let removed = self.disk.remove(&temp);
         linked.and(removed)
     }
 
-    /// Whether the content is there already, durably; nothing is known of who wrote it.
+    /// Puts a flushed copy of the same content in place of what is there. Whoever wrote that, its
+    /// flush may have failed, and flushing it again would prove nothing.
+    fn write_again(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temp = self.temp();
+        let renamed = write_durable(&*self.disk, &temp, bytes, 0o440)
+            .and_then(|()| self.disk.rename(&temp, path));
+        if renamed.is_err() {
+            let _ = self.disk.remove(&temp);
+        }
+        renamed
+    }
+
+    /// Whether the content is there already.
     fn holds(&self, name: &ObjectName, bytes: &[u8]) -> Result<bool, StoreError> {
         match self.get(name, bytes.len() as u64) {
-            Ok(there) if there == bytes => {}
-            Ok(_) | Err(StoreError::TooLarge) => return Err(StoreError::Conflict),
-            Err(StoreError::NotFound) => return Ok(false),
-            Err(other) => return Err(other),
+            Ok(there) if there == bytes => Ok(true),
+            Ok(_) | Err(StoreError::TooLarge) => Err(StoreError::Conflict),
+            Err(StoreError::NotFound) => Ok(false),
+            Err(other) => Err(other),
         }
-        let path = self.root.join(name.as_str());
-        File::open(&path)?.sync_all()?;
-        path.parent().map_or(Ok(()), sync_dir)?;
-        Ok(true)
     }
 }
 
 impl Store for FsStore {
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.root.join(name.as_str());
-        if self.holds(name, bytes)? {
-            return Ok(());
-        }
         let folder = path.parent().unwrap_or(&self.root);
-        create_dir_durable(folder)?;
+        if self.holds(name, bytes)? {
+            self.write_again(&path, bytes)?;
+            return Ok(self.disk.sync_dir(folder)?);
+        }
+        create_dir_durable(&*self.disk, folder)?;
         match self.write_new(&path, bytes) {
-            Ok(()) => Ok(sync_dir(folder)?),
+            Ok(()) => Ok(self.disk.sync_dir(folder)?),
             // Someone else was faster.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 if self.holds(name, bytes)? {
-                    Ok(())
+                    self.write_again(&path, bytes)?;
+                    Ok(self.disk.sync_dir(folder)?)
                 } else {
                     Err(StoreError::NotFound)
                 }
@@ -211,73 +239,16 @@ impl Store for FsStore {
     }
 
     fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StoreError> {
-        read_limited(&self.root.join(name.as_str()), limit)
+        self.disk.read(&self.root.join(name.as_str()), limit)
     }
 
     fn probe(&self) -> Result<(), StoreError> {
-        create_dir_durable(&self.root)?;
+        create_dir_durable(&*self.disk, &self.root)?;
         let path = self.temp();
         self.write_new(&path, &[0; 4096])?;
-        fs::remove_file(&path)?;
+        self.disk.remove(&path)?;
         Ok(())
     }
-}
-
-/// Reads a file of at most `limit` bytes.
-pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::NotFound),
-        other => other?,
-    };
-    let len = file.metadata()?.len();
-    if len > limit {
-        return Err(StoreError::TooLarge);
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(StoreError::TooLarge);
-    }
-    Ok(bytes)
-}
-
-/// Writes a new file and waits until its content is on the disk. Whatever an earlier crash left
-/// at `path` is replaced.
-fn write_durable(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Replaces `path` by new content: after a crash either the old or the new is there, whole.
-pub(crate) fn replace_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temp = path.with_extension("new");
-    write_durable(&temp, bytes, 0o640)?;
-    fs::rename(&temp, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Makes a folder and everything above it, each entered durably in its parent.
-pub(crate) fn create_dir_durable(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        create_dir_durable(parent)?;
-    }
-    match fs::create_dir(folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
-    }
-    folder.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
-}
-
-fn sync_dir(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -325,7 +296,7 @@ mod tests {
                 });
             }
         });
-        let left = fs::read_dir(dir.path()).unwrap().flatten();
+        let left = std::fs::read_dir(dir.path()).unwrap().flatten();
         assert!(left.map(|e| e.file_name()).all(|n| !n.to_str().unwrap().starts_with('.')));
     }
 

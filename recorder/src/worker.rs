@@ -1,38 +1,40 @@
 //! The recorder's one worker thread. It owns every open recording and the bookkeeping of both
 //! stores; everyone else sends it messages.
 //!
+//! Whatever waits for the local disk (flushes, manifests) is a [`Chore`] of another thread, so that
+//! a slow disk cannot keep the worker from writing tails.
+//!
 //! A recording passes through: open -> flushing (closed, its objects become durable) -> sealing
 //! (manifest signed and logged, becomes durable) -> replicating (sealed; a store catches up) ->
 //! gone.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, VecDeque},
     path::PathBuf,
     sync::{
         Arc, PoisonError,
         atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
     time::Duration,
 };
 
 use vbranch_domain::{
     Mono, RecordingId, Tap,
-    recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, StoreId},
+    recording::{ArtifactRef, RecordedParticipant, RecorderEvent, RecordingSummary, StoreId},
     timeline::TimelineEvent,
 };
 
 use crate::{
+    archive::SignedManifest,
     config::StoreHealth,
     error::RecorderError,
     hash::Sha256,
-    keys::DataKey,
     log::LogEntry,
-    manifest::{Manifest, Policy},
-    recording::{HEARTBEAT, OpenRecording, Outgoing},
-    recovery::{Closed, folder_of, write_manifest, write_replicated, write_summary},
+    manifest::Manifest,
+    recording::{OpenRecording, Outgoing},
+    recovery::{Closed, folder_of, remove_tails, write_manifest, write_replicated, write_summary},
     replicator::{Change, Done, Replicator, store_word},
-    segment::MAX_SEGMENT,
     service::Shared,
     store::{ArtifactName, ObjectName},
     tap::RecorderTap,
@@ -48,13 +50,27 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Messages worked off between two ticks, so that a flood cannot stop the taps from being heard.
 const MESSAGES_PER_TICK: usize = 256;
 
+/// Chores handed to their thread at a time. More would only wait there instead of here.
+pub(crate) const CHORES: usize = 16;
+
 pub(crate) type Reply<T> = SyncSender<Result<T, RecorderError>>;
+
+/// Something that waits for the local disk, done on a thread of its own.
+pub(crate) type Chore = Box<dyn FnOnce() -> Message + Send>;
+
+/// The thread body that does chores until nobody has any more.
+pub(crate) fn do_chores(chores: &Receiver<Chore>, report: impl Fn(Message) -> bool) {
+    for chore in chores {
+        if !report(chore()) {
+            break;
+        }
+    }
+}
 
 /// What the worker is asked to do.
 pub(crate) enum Message {
     Open {
-        meta: Box<RecordingMeta>,
-        started_at: Mono,
+        open: Box<OpenRecording>,
         reply: Reply<Box<dyn Tap>>,
     },
     AddParticipant {
@@ -85,6 +101,23 @@ pub(crate) enum Message {
         reply: Reply<()>,
     },
     Done(Done),
+    Synced {
+        recording: RecordingId,
+        result: std::io::Result<()>,
+    },
+    Signed {
+        recording: RecordingId,
+        result: Result<(Box<Manifest>, SignedManifest), RecorderError>,
+    },
+    Sealed {
+        recording: RecordingId,
+        sha256: Sha256,
+        result: Result<RecordingSummary, RecorderError>,
+    },
+    Replicated {
+        recording: RecordingId,
+        result: Result<(), RecorderError>,
+    },
     Stop,
 }
 
@@ -104,6 +137,8 @@ struct Slot {
     first: Option<First>,
     artifacts: Vec<(ObjectName, ArtifactRef, Reply<ArtifactRef>)>,
     waiting: Vec<Reply<()>>,
+    /// A chore of this recording is under way.
+    is_busy: bool,
     /// An error in sealing was told; it is tried again then, without telling again.
     retry_at: Option<Mono>,
 }
@@ -120,12 +155,28 @@ pub(crate) struct Worker {
     messages: Receiver<Message>,
     replicator: Replicator,
     slots: BTreeMap<RecordingId, Slot>,
+    chores: SyncSender<Chore>,
+    /// Chores that their thread has no room for; one per recording at most.
+    undone: VecDeque<Chore>,
     draining: Vec<Reply<()>>,
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, messages: Receiver<Message>, replicator: Replicator) -> Self {
-        Self { shared, messages, replicator, slots: BTreeMap::new(), draining: Vec::new() }
+    pub fn new(
+        shared: Arc<Shared>,
+        messages: Receiver<Message>,
+        replicator: Replicator,
+        chores: SyncSender<Chore>,
+    ) -> Self {
+        Self {
+            shared,
+            messages,
+            replicator,
+            slots: BTreeMap::new(),
+            chores,
+            undone: VecDeque::new(),
+            draining: Vec::new(),
+        }
     }
 
     /// Works until told to stop.
@@ -148,11 +199,11 @@ impl Worker {
         }
     }
 
-    fn handle(&mut self, message: Message) {
+    pub fn handle(&mut self, message: Message) {
         let now = self.shared.clock.mono();
         match message {
-            Message::Open { meta, started_at, reply } => {
-                let _ = reply.try_send(self.open(*meta, started_at));
+            Message::Open { open, reply } => {
+                let _ = reply.try_send(Ok(self.open(open)));
             }
             Message::AddParticipant { recording, participant } => {
                 if let Some(open) = self.open_mut(recording) {
@@ -179,32 +230,27 @@ impl Worker {
                 self.draining.push(reply);
             }
             Message::Done(done) => self.replicator.done(done, now),
+            Message::Synced { recording, result } => self.synced(recording, result, now),
+            Message::Signed { recording, result } => self.signed(recording, result, now),
+            Message::Sealed { recording, sha256, result } => {
+                self.sealed(recording, sha256, result);
+            }
+            Message::Replicated { recording, result } => {
+                if let Err(error) = result {
+                    tracing::warn!(%recording, %error, "replication mark");
+                }
+                self.slots.remove(&recording);
+            }
             Message::Stop => {}
         }
     }
 
-    fn open(
-        &mut self,
-        meta: RecordingMeta,
-        started_at: Mono,
-    ) -> Result<Box<dyn Tap>, RecorderError> {
-        let recording = meta.recording;
+    fn open(&mut self, open: Box<OpenRecording>) -> Box<dyn Tap> {
+        let recording = open.ledger.recording();
         let folder = folder_of(&self.shared.archive.folder, recording);
-        if self.slots.contains_key(&recording) || folder.exists() {
-            return Err(RecorderError::Exists);
-        }
-        let key = DataKey::random()?;
-        let wrapped = self.shared.archive.kek.wrap(recording, &key)?;
-        let policy = Policy {
-            stores_required: self.shared.stores_required,
-            segment_ms: u64::try_from(MAX_SEGMENT.as_millis()).unwrap_or_default(),
-            heartbeat_ms: u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
-        };
-        let open = OpenRecording::open(&folder, meta, key, wrapped, policy, started_at)?;
         let tap = RecorderTap(open.tap());
-        let slot = Slot::new(Phase::Open(Box::new(open)), folder, Some(First::default()));
-        self.slots.insert(recording, slot);
-        Ok(Box::new(tap))
+        self.slots.insert(recording, Slot::new(Phase::Open(open), folder, Some(First::default())));
+        Box::new(tap)
     }
 
     fn open_mut(&mut self, recording: RecordingId) -> Option<&mut OpenRecording> {
@@ -286,7 +332,7 @@ impl Worker {
         self.slots.insert(recording, slot);
     }
 
-    fn tick(&mut self) {
+    pub fn tick(&mut self) {
         let now = self.shared.clock.mono();
         self.replicator.tick(now);
         // Before the recordings: the alarm is raised before one store alone counts.
@@ -297,6 +343,7 @@ impl Worker {
         for recording in recordings {
             self.tick_recording(recording, now);
         }
+        self.do_chores();
         if self.slots.values().all(|slot| matches!(slot.phase, Phase::Replicating)) {
             self.draining.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
         }
@@ -309,15 +356,14 @@ impl Worker {
             open.tick(now);
         }
         if let Phase::Open(open) | Phase::Flushing(open) = &mut slot.phase {
-            for outgoing in open.flush(now) {
-                hand_over(
-                    &mut self.replicator,
-                    open,
-                    &mut slot.pending,
-                    &mut slot.first,
-                    outgoing,
-                    now,
-                );
+            open.write(now);
+            open.let_go(|name| self.replicator.is_stored(name));
+            if !slot.is_busy
+                && let Some(work) = open.sync(now)
+            {
+                slot.is_busy = true;
+                let chore = move || Message::Synced { recording, result: work.run() };
+                self.undone.push_back(Box::new(chore));
             }
             open.take_events().into_iter().for_each(|event| (self.shared.on_event)(event));
         }
@@ -328,32 +374,69 @@ impl Worker {
             return;
         }
         slot.answer(recording, &self.shared);
-        if !slot.pending.is_empty() || slot.retry_at.is_some_and(|at| now < at) {
+        if !slot.pending.is_empty() || slot.is_busy || slot.retry_at.is_some_and(|at| now < at) {
             return;
         }
         match &slot.phase {
             Phase::Open(_) => {}
-            Phase::Flushing(_) => self.sign(recording, now),
+            Phase::Flushing(_) => self.sign(recording),
             Phase::Sealing(..) => self.seal(recording),
-            Phase::Replicating => {
-                if self.replicator.is_replicated(recording) {
-                    if let Err(error) = write_replicated(&slot.folder) {
-                        tracing::warn!(%recording, %error, "replication mark");
-                    }
-                    self.slots.remove(&recording);
+            Phase::Replicating => self.mark_replicated(recording),
+        }
+    }
+
+    fn do_chores(&mut self) {
+        while let Some(chore) = self.undone.pop_front() {
+            match self.chores.try_send(chore) {
+                Ok(()) => {}
+                Err(TrySendError::Full(chore) | TrySendError::Disconnected(chore)) => {
+                    self.undone.push_front(chore);
+                    break;
                 }
             }
         }
     }
 
-    /// Everything is durable: the manifest is signed and goes to the stores.
-    fn sign(&mut self, recording: RecordingId, now: Mono) {
+    fn synced(&mut self, recording: RecordingId, result: std::io::Result<()>, now: Mono) {
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        slot.is_busy = false;
+        let (Phase::Open(open) | Phase::Flushing(open)) = &mut slot.phase else { return };
+        for outgoing in open.synced(result, now) {
+            let (pending, first) = (&mut slot.pending, &mut slot.first);
+            hand_over(&mut self.replicator, open, pending, first, outgoing, now);
+        }
+    }
+
+    /// Everything is durable: the manifest is signed.
+    fn sign(&mut self, recording: RecordingId) {
         let shared = Arc::clone(&self.shared);
         let Some(slot) = self.slots.get_mut(&recording) else { return };
         let Phase::Flushing(open) = &slot.phase else { return };
-        let ledger = open.ledger.clone();
-        let wall = shared.clock.wall();
-        match write_manifest(&slot.folder, ledger, None, wall, &shared.log, &shared.evidence) {
+        slot.is_busy = true;
+        let (ledger, folder) = (open.ledger.clone(), slot.folder.clone());
+        self.undone.push_back(Box::new(move || {
+            let wall = shared.clock.wall();
+            let Shared { archive, log, evidence, .. } = &*shared;
+            let disk = &*archive.disk;
+            let result = write_manifest(disk, &folder, ledger, None, wall, log, evidence);
+            if result.is_ok() {
+                remove_tails(disk, recording, &folder);
+            }
+            let result = result.map(|(manifest, signed)| (Box::new(manifest), signed));
+            Message::Signed { recording, result }
+        }));
+    }
+
+    /// The manifest goes to the stores.
+    fn signed(
+        &mut self,
+        recording: RecordingId,
+        result: Result<(Box<Manifest>, SignedManifest), RecorderError>,
+        now: Mono,
+    ) {
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        slot.is_busy = false;
+        match result {
             Ok((manifest, signed)) => {
                 let hash = Sha256::of(&signed.bytes);
                 let names = [ObjectName::manifest(recording), ObjectName::signature(recording)];
@@ -361,32 +444,60 @@ impl Worker {
                     slot.pending.insert(name.clone());
                     self.replicator.put(recording, name, bytes.into(), now);
                 }
-                slot.phase = Phase::Sealing(Box::new(manifest), hash);
+                slot.phase = Phase::Sealing(manifest, hash);
             }
-            Err(error) => slot.complain(recording, &error, &shared),
+            Err(error) => slot.complain(recording, &error, &self.shared),
         }
     }
 
-    /// The manifest is durable: it goes on the log, and the recording is on the list.
+    /// The manifest is durable: it goes on the log.
     fn seal(&mut self, recording: RecordingId) {
         let shared = Arc::clone(&self.shared);
         let Some(slot) = self.slots.get_mut(&recording) else { return };
-        let Phase::Sealing(manifest, hash) = &slot.phase else { return };
-        let (manifest, sha256) = (manifest.clone(), *hash);
-        let entry = LogEntry::Manifest { recording, sha256, at_ms: shared.clock.wall() };
-        let logged = shared.log.append(&entry).map_err(RecorderError::from);
-        match logged.and_then(|()| write_summary(&slot.folder, &manifest)) {
+        let Phase::Sealing(manifest, sha256) = &slot.phase else { return };
+        slot.is_busy = true;
+        let (manifest, sha256, folder) = (manifest.clone(), *sha256, slot.folder.clone());
+        self.undone.push_back(Box::new(move || {
+            let entry = LogEntry::Manifest { recording, sha256, at_ms: shared.clock.wall() };
+            let logged = shared.log.append(&entry).map_err(RecorderError::from);
+            let result =
+                logged.and_then(|()| write_summary(&*shared.archive.disk, &folder, &manifest));
+            Message::Sealed { recording, sha256, result }
+        }));
+    }
+
+    /// The recording is on the list.
+    fn sealed(
+        &mut self,
+        recording: RecordingId,
+        sha256: Sha256,
+        result: Result<RecordingSummary, RecorderError>,
+    ) {
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        slot.is_busy = false;
+        match result {
             Ok(line) => {
-                shared.summaries().insert(recording, line);
+                self.shared.summaries().insert(recording, line);
                 slot.phase = Phase::Replicating;
                 slot.waiting.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
                 metrics::counter!("vbranch_recorder_sealed_recordings_total").increment(1);
-                (shared.on_event)(RecorderEvent::Sealed {
-                    recording,
-                    manifest_sha256: sha256.to_string(),
-                });
+                let manifest_sha256 = sha256.to_string();
+                (self.shared.on_event)(RecorderEvent::Sealed { recording, manifest_sha256 });
             }
-            Err(error) => slot.complain(recording, &error, &shared),
+            Err(error) => slot.complain(recording, &error, &self.shared),
+        }
+    }
+
+    fn mark_replicated(&mut self, recording: RecordingId) {
+        let shared = Arc::clone(&self.shared);
+        let Some(slot) = self.slots.get_mut(&recording) else { return };
+        if self.replicator.is_replicated(recording) {
+            slot.is_busy = true;
+            let folder = slot.folder.clone();
+            self.undone.push_back(Box::new(move || {
+                let result = write_replicated(&*shared.archive.disk, &folder);
+                Message::Replicated { recording, result }
+            }));
         }
     }
 
@@ -464,6 +575,7 @@ impl Slot {
             first,
             artifacts: Vec::new(),
             waiting: Vec::new(),
+            is_busy: false,
             retry_at: None,
         }
     }

@@ -15,7 +15,7 @@ use vbranch_domain::{
     recording::{TrackName, TrackSource},
 };
 
-use self::recorded::Recorded;
+use self::{recorded::Recorded, tail::TailRecord};
 use crate::segment::CaptureOutput;
 
 mod budget;
@@ -28,6 +28,7 @@ mod recorded;
 mod regression;
 mod sample;
 mod segmenter;
+pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -103,6 +104,25 @@ impl Capture {
         self.out.pop_front()
     }
 
+    /// Tells what is new in open segments and due to be written down. What was told is taken to be
+    /// written, in this order; where it was not, say so with [`Self::tell_again`].
+    pub(crate) fn tell(&mut self, now: Mono) -> Vec<TailRecord> {
+        self.tracks.values_mut().filter_map(|track| track.tell(now)).collect()
+    }
+
+    /// What was told of a track's open segment is not written down: it is told again from the
+    /// start, in a new tail.
+    pub(crate) fn tell_again(&mut self, track: TrackName) {
+        if let Some(track) = self.tracks.get_mut(&track) {
+            track.tell_again();
+        }
+    }
+
+    /// The same for all tracks.
+    pub(crate) fn tell_all_again(&mut self) {
+        self.tracks.values_mut().for_each(Recorded::tell_again);
+    }
+
     /// The recording ends: everything held back comes out. What is handed in after that starts
     /// new connections, so hand in nothing.
     pub fn finish(&mut self, now: Mono) {
@@ -145,6 +165,6 @@ impl Capture {
 }
 
 /// The track that keeps a stream.
-const fn name_of(stream: TrackId) -> TrackName {
+pub(crate) const fn name_of(stream: TrackId) -> TrackName {
     TrackName { participant: stream.participant, source: TrackSource::of(stream.kind) }
 }

@@ -24,6 +24,7 @@ use super::{
     mux,
     sample::{Conceal, Cut, Piece, Setup, TimedFrame},
     segmenter::Segmenter,
+    tail::{Item, TailEnd, TailItem, TailRecord, Teller, Told},
 };
 use crate::segment::{
     CaptureOutput, GapCause, GapEntry, InitHash, InitSegment, ReportPair, Segment, Skew,
@@ -59,7 +60,10 @@ pub(super) struct Recorded {
     newest: Option<Leg>,
     legs: u32,
     segmenter: Segmenter,
+    teller: Teller,
     init: Option<(Setup, InitHash)>,
+    /// The init section that was last told of or used.
+    written: Option<(Setup, InitSegment)>,
     inits: BTreeSet<InitHash>,
     budget: Budget,
     sequence: u32,
@@ -84,7 +88,9 @@ impl Recorded {
             newest: None,
             legs: 0,
             segmenter: Segmenter::default(),
+            teller: Teller::default(),
             init: None,
+            written: None,
             inits: BTreeSet::new(),
             budget: Budget::default(),
             sequence: 0,
@@ -218,38 +224,89 @@ impl Recorded {
                         out.push_back(self.gap(kind, start, duration, cause));
                     }
                 }
-                Piece::Cut(cut) if !self.budget.take(cut.end) => {
-                    self.declare_unwritten(&cut, out);
-                }
                 Piece::Cut(cut) => {
-                    if let Err(error) = self.mux(&cut, out) {
-                        tracing::error!(track = %self.name, %error, "segment not written");
+                    if !self.finish_cut(&cut, out) {
                         self.declare_unwritten(&cut, out);
+                        let dropped = self.teller.dropped();
+                        let told = dropped.map(|tail| Told { tail, ..Told::default() });
+                        let record = told.map(|told| self.record(told, TailEnd::Dropped));
+                        out.extend(record.map(CaptureOutput::Tail));
                     }
                 }
             }
         }
     }
 
-    fn mux(&mut self, cut: &Cut, out: &mut VecDeque<CaptureOutput>) -> Result<(), mux::MuxFailure> {
+    /// What is new in the open segment, if it is time.
+    pub(super) fn tell(&mut self, now: Mono) -> Option<TailRecord> {
+        let now = now.since(self.origin);
+        if !self.teller.is_due(now) {
+            return None;
+        }
+        let told = self.segmenter.tell(&mut self.teller, now);
+        (!told.items.is_empty()).then(|| self.record(told, TailEnd::Open))
+    }
+
+    pub(super) fn tell_again(&mut self) {
+        self.teller.restart();
+    }
+
+    fn record(&mut self, told: Told, end: TailEnd) -> TailRecord {
+        let mut items = Vec::with_capacity(told.items.len());
+        for item in told.items {
+            items.push(match item {
+                Item::Setup(setup) => {
+                    let Ok(InitSegment { codecs, bytes, .. }) = self.init_section(&setup) else {
+                        continue;
+                    };
+                    TailItem::Init { codecs, bytes }
+                }
+                Item::Sample(kind, sample) => TailItem::Sample(kind, sample),
+                Item::Lasts(kind, duration) => TailItem::Lasts(kind, duration),
+                Item::Drop(kind) => TailItem::Drop(kind),
+            });
+        }
+        let (track, sequence) = (self.name, self.sequence);
+        TailRecord { track, tail: told.tail, sequence, fresh: told.fresh, end, items }
+    }
+
+    /// Makes a segment of a cut; false where it cannot be one.
+    fn finish_cut(&mut self, cut: &Cut, out: &mut VecDeque<CaptureOutput>) -> bool {
+        if !self.budget.take(cut.end) {
+            return false;
+        }
+        match self.mux(cut, out) {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(track = %self.name, %error, "segment not written");
+                false
+            }
+        }
+    }
+
+    fn mux(
+        &mut self,
+        cut: &Cut,
+        out: &mut VecDeque<CaptureOutput>,
+    ) -> Result<bool, mux::MuxFailure> {
         let bytes = mux::media_segment(self.sequence, cut)?;
         let init = match &self.init {
             Some((setup, hash)) if *setup == cut.setup => *hash,
             _ => {
-                let (bytes, mut codecs) = mux::init_section(&cut.setup)?;
-                codecs.iter_mut().for_each(|codec| codec.kind = self.outside(codec.kind));
-                let hash = InitHash::of(&bytes);
+                let init = self.init_section(&cut.setup)?;
+                let hash = init.hash;
                 if !self.inits.contains(&hash) && self.inits.len() >= MAX_INITS {
-                    self.declare_unwritten(cut, out);
-                    return Ok(());
+                    return Ok(false);
                 }
                 self.inits.insert(hash);
-                let track = self.name;
-                out.push_back(CaptureOutput::Init(InitSegment { track, hash, codecs, bytes }));
+                out.push_back(CaptureOutput::Init(init));
                 self.init = Some((cut.setup.clone(), hash));
                 hash
             }
         };
+        let told = self.teller.complete(cut);
+        let record = self.record(told, TailEnd::Complete);
+        out.push_back(CaptureOutput::Tail(record));
         out.push_back(CaptureOutput::Segment(Segment {
             track: self.name,
             sequence: self.sequence,
@@ -260,7 +317,18 @@ impl Recorded {
             bytes,
         }));
         self.sequence = self.sequence.saturating_add(1);
-        Ok(())
+        Ok(true)
+    }
+
+    fn init_section(&mut self, setup: &Setup) -> Result<InitSegment, mux::MuxFailure> {
+        if let Some((_, init)) = self.written.as_ref().filter(|(known, _)| known == setup) {
+            return Ok(init.clone());
+        }
+        let (bytes, mut codecs) = mux::init_section(setup)?;
+        codecs.iter_mut().for_each(|codec| codec.kind = self.outside(codec.kind));
+        let init = InitSegment { track: self.name, hash: InitHash::of(&bytes), codecs, bytes };
+        self.written = Some((setup.clone(), init.clone()));
+        Ok(init)
     }
 
     fn declare_unwritten(&self, cut: &Cut, out: &mut VecDeque<CaptureOutput>) {

@@ -37,7 +37,7 @@ pub(super) struct Conceal {
 }
 
 /// A frame as stored. Times are ticks of the kind's clock rate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sample {
     pub start: u64,
     pub duration: u64,
@@ -70,6 +70,12 @@ impl Setup {
         }
     }
 
+    /// What this one and `other` have together.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let video = other.video.clone().or_else(|| self.video.clone());
+        Self { audio: self.audio || other.audio, video }
+    }
+
     /// Both sound and picture are known.
     pub(super) const fn is_complete(&self) -> bool {
         self.audio && self.video.is_some()
@@ -86,6 +92,8 @@ pub(super) struct Cut {
     pub start: Duration,
     /// End of the latest sample.
     pub end: Duration,
+    /// Sound put in front of what came, to begin with the picture.
+    pub prepended: usize,
     /// Sum of the samples' bytes.
     pub bytes: usize,
 }

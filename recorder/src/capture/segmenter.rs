@@ -17,6 +17,7 @@ use super::{
     codec::VideoConfig,
     kinds::PerKind,
     sample::{Conceal, Cut, Piece, Sample, Setup, TimedFrame, from_ticks, to_ticks},
+    tail::{Held, Teller, Told},
 };
 use crate::segment::{GapCause, MAX_SEGMENT};
 
@@ -222,6 +223,26 @@ impl Segmenter {
         held.chain(open).chain(conceal).min()
     }
 
+    /// What the tail is to tell of the open cut and of held frames.
+    pub(super) fn tell(&self, teller: &mut Teller, now: Duration) -> Told {
+        let cut = self.open.as_ref().map(|open| &open.cut);
+        let known = cut.map(|cut| &cut.setup).or(self.decided.as_ref());
+        let held = |kind| {
+            let Pending { frame, start } = self.tracks.get(kind).pending.as_ref()?;
+            let duration = to_ticks(kind, frame.nominal).clamp(1, to_ticks(kind, MAX_SEGMENT));
+            let setup = known.cloned().unwrap_or_default().with(kind, frame.config.as_ref());
+            let (sync, data) = (frame.sync, frame.data.clone());
+            Some(Held { setup, sample: Sample { start: *start, duration, sync, data } })
+        };
+        let mut both = PerKind::default();
+        for kind in PerKind::<()>::KINDS {
+            *both.get_mut(kind) = held(kind);
+        }
+        // Before the first cut is complete its set-up may still grow.
+        let fixed = self.decided.as_ref().and(known);
+        teller.open(cut, fixed, both, now)
+    }
+
     /// The next finished piece.
     pub(super) fn poll(&mut self) -> Option<Piece> {
         self.out.pop_front()
@@ -386,7 +407,7 @@ impl Segmenter {
             MediaKind::Audio => {
                 let end = self.tracks.get(kind).last.as_ref();
                 end.and_then(|end| end.conceal.as_ref()).is_some_and(|conceal| {
-                    conceal_before(cut.tracks.get_mut(kind), start, conceal);
+                    cut.prepended = conceal_before(cut.tracks.get_mut(kind), start, conceal);
                     true
                 })
             }
@@ -413,9 +434,9 @@ fn stretch_back(samples: &mut [Sample], start: u64) -> bool {
     })
 }
 
-/// Puts empty packets in front of the first one, from `start` on.
-fn conceal_before(samples: &mut Vec<Sample>, start: u64, conceal: &Conceal) {
-    let Some(first) = samples.first().map(|s| s.start) else { return };
+/// Puts empty packets in front of the first one, from `start` on; says how many.
+fn conceal_before(samples: &mut Vec<Sample>, start: u64, conceal: &Conceal) -> usize {
+    let Some(first) = samples.first().map(|s| s.start) else { return 0 };
     let missing = first.saturating_sub(start);
     let unit = to_ticks(MediaKind::Audio, conceal.plays).max(1);
     let count = (missing / unit).max(1);
@@ -423,7 +444,10 @@ fn conceal_before(samples: &mut Vec<Sample>, start: u64, conceal: &Conceal) {
         let (from, to) = (start + missing * n / count, start + missing * (n + 1) / count);
         Sample { start: from, duration: to - from, sync: true, data: conceal.packet.clone() }
     });
-    samples.splice(0..0, empty.collect::<Vec<_>>());
+    let empty: Vec<_> = empty.collect();
+    let put = empty.len();
+    samples.splice(0..0, empty);
+    put
 }
 
 impl Track {

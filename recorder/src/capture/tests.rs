@@ -65,6 +65,7 @@ impl Take {
                 }
                 CaptureOutput::Gap(gap) => self.gaps.push(gap),
                 CaptureOutput::SenderReport(_) => self.reports += 1,
+                CaptureOutput::Tail(_) => {}
                 CaptureOutput::Skew(skew) => self.skews.push(skew.micros),
             }
         }

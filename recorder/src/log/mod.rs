@@ -22,9 +22,10 @@ use vbranch_domain::{RecordingId, UnixMillis};
 use self::note::{Checkpoint, NoteError};
 use crate::{
     canonical::{self, CanonicalError},
+    disk::{OsDisk, create_dir_durable, read_limited, replace_durable},
     hash::Sha256,
     keys::EvidenceKey,
-    store::{StoreError, create_dir_durable, read_limited, replace_durable},
+    store::StoreError,
 };
 
 pub mod note;
@@ -112,7 +113,7 @@ struct State {
 impl EvidenceLog {
     /// Opens the log in `folder`, made on first use, and checks it against its last checkpoint.
     pub fn open(folder: &Path, origin: &str, key: Arc<EvidenceKey>) -> Result<Self, LogError> {
-        create_dir_durable(folder)?;
+        create_dir_durable(&OsDisk, folder)?;
         let open = |name| {
             OpenOptions::new()
                 .read(true)
@@ -267,7 +268,7 @@ impl EvidenceLog {
 
     fn sign(&self, state: &mut State) -> Result<(), LogError> {
         let note = self.checkpoint_of(&state.tree).sign(&self.key);
-        replace_durable(&self.folder.join("checkpoint"), note.as_bytes())?;
+        replace_durable(&OsDisk, &self.folder.join("checkpoint"), note.as_bytes())?;
         (state.checkpoint, state.signed) = (Some(note), state.tree.len());
         Ok(())
     }

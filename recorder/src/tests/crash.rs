@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::{ledger::Entry, segment::GapCause, verify::verify};
+use crate::{disk::OsDisk, ledger::Entry, segment::GapCause, verify::verify};
 
 const FOLDER: &str = "VBRANCH_TEST_CRASH_FOLDER";
 
@@ -25,6 +25,7 @@ fn child() {
             std::thread::sleep(Duration::from_millis(2));
         }
         tap.push(item.clone());
+        println!("\npushed {}", due.as_millis());
         for event in rig.events.try_iter() {
             if matches!(event, RecorderEvent::FirstSegmentDurable { .. }) {
                 println!("\nacknowledged");
@@ -34,27 +35,32 @@ fn child() {
     rig.recorder.close(call.meta.recording, call.end).unwrap();
 }
 
-pub(super) fn record_and_kill(data: &Path, after: Duration) {
+/// Says up to when, since the start, the child had pushed media when it was killed.
+pub(super) fn record_and_kill(data: &Path, after: Duration) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["tests::crash::child", "--exact", "--nocapture"])
         .env(FOLDER, data)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acknowledged = lines.map_while(Result::ok).any(|line| line == "acknowledged");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let acknowledged = lines.any(|line| line == "acknowledged");
     assert!(acknowledged, "the child never got as far");
+    let last = std::thread::spawn(move || {
+        lines.filter_map(|line| line.strip_prefix("pushed ")?.parse().ok()).last()
+    });
     std::thread::sleep(after);
     child.kill().unwrap();
     child.wait().unwrap();
+    last.join().unwrap().unwrap_or_default()
 }
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_and_the_loss_is_declared() {
-    for after in [0, 700, 1900] {
+    for after in [200, 730, 1910] {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        record_and_kill(&data, Duration::from_millis(after));
+        let pushed = record_and_kill(&data, Duration::from_millis(after));
         let paths = RecorderPaths::under(&data);
         let stored = objects(&paths.store_a);
         let stored: Vec<_> = stored
@@ -72,6 +78,18 @@ fn what_was_acknowledged_survives_a_kill_and_the_loss_is_declared() {
         let view = rig.recorder.view(recording).unwrap();
         assert_eq!(view.summary.state, "recovered");
         assert!(view.gaps.iter().any(|gap| gap.cause == GapCause::Crash.as_str()), "no loss");
+        for track in &view.tracks {
+            let lost = pushed.saturating_sub(track.start_ms + track.duration_ms);
+            println!("FIGURE: media lost at kill -9: {lost} ms");
+            // A screen has five pictures a second.
+            let may = if track.source.is_camera() { 250 } else { 450 };
+            assert!(lost <= may, "{lost} ms of {:?} are lost", track.name);
+        }
+        let declared = view.gaps.iter().filter(|gap| gap.cause == GapCause::Crash.as_str());
+        for gap in declared {
+            let end = gap.offset_ms + gap.duration_ms;
+            assert!(end >= pushed, "the crash was at {pushed} ms, declared to {end} ms");
+        }
         let bundle = dir.path().join("bundle");
         rig.export(recording, &bundle, true);
         let report = verify(&bundle, &rig.recorder.public_key(), None);
@@ -99,7 +117,7 @@ fn every_cut_of_the_journal_is_recovered() {
     drop(rig);
     let folder = RecorderPaths::under(&data).recordings.join(recording.to_string());
     let journal = std::fs::read(folder.join("journal")).unwrap();
-    let entries = crate::journal::read(&folder.join("journal")).unwrap();
+    let entries = crate::journal::read(&OsDisk, &folder.join("journal")).unwrap();
     assert!(matches!(entries.last(), Some(Entry::Closed { .. })));
     let ends: Vec<_> =
         journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();

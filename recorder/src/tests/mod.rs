@@ -3,6 +3,7 @@
 mod bundle;
 mod crash;
 mod differential;
+mod killed;
 mod stores;
 mod visit;
 

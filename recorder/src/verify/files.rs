@@ -8,8 +8,9 @@ use std::{
 };
 
 use crate::{
+    disk::read_limited,
     hash::{Sha256, of_reader},
-    store::{StoreError, read_limited},
+    store::StoreError,
 };
 
 /// Files a bundle may have: a day of a two-party call has about 90,000.
