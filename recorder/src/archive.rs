@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +29,7 @@ use crate::{
     },
     seal::open,
     segment::InitHash,
-    store::{MAX_OBJECT, ObjectName, Store, StoreError},
+    store::{FsStore, MAX_OBJECT, ObjectName, Store, StoreError},
 };
 
 /// Manifests kept parsed: about as many replays as run at a time. Beyond, all are let go of.
@@ -45,8 +45,15 @@ pub(crate) struct Archive {
     /// `<data>/recordings`.
     pub folder: PathBuf,
     pub cache: Mutex<HashMap<RecordingId, Arc<Manifest>>>,
+    /// What waits, sealed, for stores that are out; in the working folder.
+    pub spool: Arc<FsStore>,
     /// Stores that fail or hang: read last, because reading from them may never end.
     pub troubled: [AtomicBool; 2],
+}
+
+/// Where the spool is.
+pub(crate) fn spool_of(recordings: &Path) -> PathBuf {
+    recordings.join("spool")
 }
 
 /// A manifest as signed.

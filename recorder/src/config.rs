@@ -54,6 +54,9 @@ pub struct RecorderConfig {
     pub paths: RecorderPaths,
     /// How many stores must acknowledge before business begins.
     pub stores_required: StoresRequired,
+    /// Bytes of the working folder's disk that sealed objects may take while neither store does.
+    /// When they are used up, some 64 MB wait in memory, then segments are declared lost.
+    pub spool_bytes: u64,
     /// Name of the evidence log, unique to this branch, like `bank.example/branch-1`.
     pub log_origin: String,
 }

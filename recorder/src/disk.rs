@@ -184,6 +184,17 @@ pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Takes a file away, or a folder with all that is in it.
+pub(crate) fn remove_all(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    if !disk.exists(path)? {
+        return Ok(());
+    }
+    // Only a folder can be listed.
+    let Ok(names) = disk.list(path) else { return remove_if_there(disk, path) };
+    names.iter().try_for_each(|name| remove_all(disk, &path.join(name)))?;
+    disk.remove_dir(path)
+}
+
 /// Reads a file of at most `limit` bytes.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let file = match File::open(path) {

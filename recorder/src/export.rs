@@ -13,7 +13,7 @@ use vbranch_domain::{RecordingId, UnixMillis};
 
 use crate::{
     access::{AccessKind, AccessLeaf, log_access},
-    archive::Archive,
+    archive::{Archive, spool_of},
     bundle::{
         DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
         MANIFEST, MANIFEST_SIG, MediaFile, MediaPlan, OBJECTS, PUBLIC_KEY, media_plan,
@@ -69,6 +69,7 @@ pub fn export(
         disk: Arc::new(OsDisk),
         folder: paths.recordings.clone(),
         cache: Mutex::new(HashMap::new()),
+        spool: Arc::new(FsStore::new(spool_of(&paths.recordings))),
         troubled: Default::default(),
     };
     let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;

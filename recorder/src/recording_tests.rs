@@ -1,8 +1,12 @@
-use vbranch_domain::{CallId, ParticipantId, VisitId};
+use vbranch_domain::{
+    CallId, EncodedFrame, Leg, MediaKind, ParticipantId, Payload, RtpTime, Tap as _, TrackId,
+    VisitId,
+};
 
 use super::*;
 use crate::{
     keys::{FileKek, KeyEncryptionKey as _},
+    tap::RecorderTap,
     test_disk::{Faults, TestDisk},
 };
 
@@ -100,4 +104,57 @@ fn what_waits_for_the_journal_is_bounded() {
     let track = open.ledger.tracks().next().unwrap();
     assert!(track.segments[0].lost);
     assert!(open.take_events().iter().any(|event| matches!(event, RecorderEvent::Gap { .. })));
+}
+
+/// A second of a camera at 1080p, 30 pictures and 20 Mbit/s.
+const PICTURES: u64 = 30;
+const PICTURE: usize = 83_000;
+
+/// A VP8 frame (RFC 6386 section 9.1) of noise.
+fn picture(n: u64, track: TrackId) -> EncodedFrame {
+    let keyframe = n.is_multiple_of(PICTURES);
+    let mut data = vec![0x5a; PICTURE];
+    let header: &[u8] =
+        if keyframe { &[0x10, 2, 0, 0x9d, 1, 0x2a, 0x80, 7, 0x38, 4] } else { &[0x11, 2, 0] };
+    data[..header.len()].copy_from_slice(header);
+    let payload = Payload::Vp8(data.into());
+    let arrived = START + Duration::from_micros(n * 1_000_000 / PICTURES);
+    EncodedFrame { track, leg: Leg(0), rtp_time: RtpTime(n * 3000), arrived, keyframe, payload }
+}
+
+/// `docs/benchmarks/recorder.md` has the figures and how to get them.
+#[test]
+#[ignore = "a benchmark: run it alone, in release"]
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn throughput() {
+    let track = TrackId { participant: ParticipantId::random(), kind: MediaKind::Video };
+    let frames: Vec<_> = (0..40 * PICTURES).map(|n| picture(n, track)).collect();
+    let megabytes = (frames.len() * PICTURE) as f64 / 1e6;
+    for with_tails in [false, true] {
+        let mut best = f64::MAX;
+        for _ in 0..5 {
+            let mut open = open(&TestDisk::new(1));
+            let mut tap = RecorderTap(open.tap());
+            let mut segments = 0;
+            let frames = frames.clone();
+            let begun = std::time::Instant::now();
+            for frame in frames {
+                let now = frame.arrived;
+                tap.push(TapItem::Frame(frame));
+                open.tick(now);
+                if !with_tails {
+                    open.records.clear();
+                    open.tails_retry_at = Some(now + RETRY_AFTER);
+                }
+                open.write(now);
+                let Some(work) = open.sync(now) else { continue };
+                segments += open.synced(work.run(), now).len();
+                open.let_go(|_| true);
+            }
+            best = best.min(begun.elapsed().as_secs_f64());
+            assert!(segments >= 39, "{segments} segments");
+        }
+        let word = if with_tails { "with" } else { "without" };
+        println!("FIGURE: recorder throughput {word} tails: {:.0} MB/s", megabytes / best);
+    }
 }

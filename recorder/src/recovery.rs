@@ -13,9 +13,9 @@ use std::{
 use vbranch_domain::{RecordingId, UnixMillis, recording::RecordingSummary};
 
 use crate::{
-    archive::{Archive, SignedManifest, summary},
+    archive::{Archive, SignedManifest, spool_of, summary},
     canonical,
-    disk::{Disk, replace_durable},
+    disk::{Disk, remove_all, replace_durable},
     error::RecorderError,
     hash::Sha256,
     journal,
@@ -23,9 +23,10 @@ use crate::{
     ledger::Ledger,
     log::EvidenceLog,
     manifest::{LogRef, Loss, Manifest, SegmentEntry},
+    replicator::FoundObject,
     retrieve::{Ends, Retriever},
     segment::InitHash,
-    store::{MAX_OBJECT, ObjectName, StoreError},
+    store::{MAX_OBJECT, ObjectName, Store as _, StoreError},
     tail,
 };
 
@@ -33,8 +34,8 @@ use crate::{
 pub(crate) struct Closed {
     pub manifest: Manifest,
     pub signed: SignedManifest,
-    /// Objects with their hash, and which stores have them.
-    pub objects: Vec<(ObjectName, Sha256, [bool; 2])>,
+    /// Its objects, and where they are.
+    pub objects: Vec<FoundObject>,
 }
 
 /// What was found on disk.
@@ -72,7 +73,32 @@ impl Recovery<'_> {
                 found.failed.push((recording, error.to_string()));
             }
         }
+        if let Err(error) = self.tidy_spool() {
+            tracing::warn!(%error, "spool cannot be tidied");
+        }
         Ok(found)
+    }
+
+    /// Takes away what a crash left in the spool: half an object, and what both stores have.
+    fn tidy_spool(&self) -> std::io::Result<()> {
+        let disk = &*self.archive.disk;
+        let spool = spool_of(&self.archive.folder);
+        if !disk.exists(&spool)? {
+            return Ok(());
+        }
+        for name in disk.list(&spool)? {
+            let is_over = match name.parse::<RecordingId>() {
+                Ok(recording) => {
+                    let folder = folder_of(&self.archive.folder, recording);
+                    disk.exists(&folder.join("replicated"))?
+                }
+                Err(_) => name.starts_with('.'),
+            };
+            if is_over {
+                remove_all(disk, &spool.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     fn look(
@@ -152,10 +178,9 @@ impl Recovery<'_> {
         // What cannot be read now is not lost: a later start may find it.
         let doubt = Cell::new(false);
         let there = |name: &ObjectName, hash: Sha256| {
-            let copies = self.look_for(name, hash);
-            let found = copies.contains(&Some(true));
-            doubt.set(doubt.get() || (!found && copies.contains(&None)));
-            found
+            let kept = self.is_kept(name, hash);
+            doubt.set(doubt.get() || kept.is_err());
+            kept.unwrap_or_default()
         };
         ledger.retain_artifacts(|artifact| {
             let name = ObjectName::artifact(recording, &artifact.name);
@@ -199,29 +224,47 @@ impl Recovery<'_> {
         let manifest = self.archive.parse(recording, &signed)?;
         let mut objects = Vec::new();
         for (name, hash) in objects_of(&manifest) {
-            let has = self.has(&name, hash);
-            objects.push((name, hash, has));
+            objects.push(self.find(name, hash));
         }
-        let key = self.key_object(&manifest);
-        objects.extend(key);
+        objects.extend(self.key_object(&manifest));
         Ok(Closed { manifest, signed, objects })
     }
 
     /// The wrapped key's object is known by what is in it, not by its hash.
-    fn key_object(&self, manifest: &Manifest) -> Option<(ObjectName, Sha256, [bool; 2])> {
+    fn key_object(&self, manifest: &Manifest) -> Option<FoundObject> {
         let wrapped = self.archive.wrapped_key(manifest).ok()?;
         let hash = Sha256::of(&canonical::to_bytes(&wrapped).ok()?);
         let name = ObjectName::key(manifest.recording);
-        let has = self.has(&name, hash);
-        Some((name, hash, has))
+        Some(self.find(name, hash))
     }
 
-    fn has(&self, name: &ObjectName, hash: Sha256) -> [bool; 2] {
-        self.look_for(name, hash).map(|copy| copy == Some(true))
+    fn find(&self, name: ObjectName, hash: Sha256) -> FoundObject {
+        let has = self.look_for(&name, hash).map(|copy| copy == Some(true));
+        let spooled = self.spooled(&name, hash);
+        FoundObject { name, hash, has, spooled }
+    }
+
+    /// Whether an object is in a store or the working folder; an error where that cannot be told
+    /// now.
+    pub fn is_kept(&self, name: &ObjectName, hash: Sha256) -> Result<bool, RecorderError> {
+        if self.spooled(name, hash).is_some() {
+            return Ok(true);
+        }
+        let copies = self.look_for(name, hash);
+        match copies.contains(&Some(true)) {
+            false if copies.contains(&None) => Err(RecorderError::NoGoodCopy),
+            found => Ok(found),
+        }
+    }
+
+    /// The length of a good copy in the working folder.
+    fn spooled(&self, name: &ObjectName, hash: Sha256) -> Option<u64> {
+        let bytes = self.archive.spool.get(name, MAX_OBJECT).ok()?;
+        (Sha256::of(&bytes) == hash).then_some(bytes.len() as u64)
     }
 
     /// Whether each store has a good copy; `None` where that cannot be told now.
-    pub fn look_for(&self, name: &ObjectName, hash: Sha256) -> [Option<bool>; 2] {
+    fn look_for(&self, name: &ObjectName, hash: Sha256) -> [Option<bool>; 2] {
         let [a, b] = &self.archive.stores;
         let [a_there, b_there] = self.reachable;
         [(a, a_there), (b, b_there)].map(|(store, reachable)| {

@@ -31,8 +31,9 @@ const HANG_AFTER: Duration = Duration::from_secs(5);
 /// the catch-up.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Sealed bytes kept in memory for stores that have not taken them. When full, bytes that one
-/// store has are let go (the other copies them later); new objects are refused only when neither
-/// store takes anything, and the recorder then declares a gap.
+/// store or the working folder has are let go (and copied later); new objects are refused only when
+/// neither store takes anything and the working folder's budget is used up, and the recorder then
+/// declares a gap.
 const MAX_HELD: usize = 64 * 1024 * 1024;
 /// How soon an object that could not be replicated is tried again: someone may have repaired it.
 const SET_ASIDE: Duration = Duration::from_secs(60);
@@ -46,8 +47,17 @@ pub(crate) enum Job {
     Probe,
     /// Store this.
     Put(ObjectName, Bytes),
-    /// Store what the other store has under this name, if it has this hash.
-    Copy(ObjectName, Sha256),
+    /// Store what another place has under this name, if it has this hash.
+    Copy(Source, ObjectName, Sha256),
+}
+
+/// Where an object is copied from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The other store.
+    Other,
+    /// The working folder.
+    Spool,
 }
 
 /// A store's thread has done one job.
@@ -65,8 +75,8 @@ pub(crate) enum Fault {
     /// The store is well, but another object of that name is there. It is never overwritten.
     #[error("another object of that name is there")]
     Conflict,
-    /// The other store has no good copy of the object.
-    #[error("the other store has no good copy: {0}")]
+    /// Where it should be copied from there is no good copy of the object.
+    #[error("there is no good copy to be had: {0}")]
     Source(StoreError),
 }
 
@@ -77,6 +87,17 @@ impl From<StoreError> for Fault {
             other => Self::Store(other),
         }
     }
+}
+
+/// An object found after a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundObject {
+    pub name: ObjectName,
+    pub hash: Sha256,
+    /// Which stores have it.
+    pub has: [bool; 2],
+    /// Its length, where the working folder has it.
+    pub spooled: Option<u64>,
 }
 
 /// What changed.
@@ -90,14 +111,15 @@ pub(crate) enum Change {
 pub(crate) fn spawn_writer(
     id: StoreId,
     store: Arc<dyn Store>,
-    other: Arc<dyn Store>,
+    sources: [Arc<dyn Store>; 2],
     jobs: Receiver<Job>,
     report: impl Fn(Done) -> bool + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let name = format!("store-{}", store_word(id));
     std::thread::Builder::new().name(name).spawn(move || {
         for job in jobs {
-            let result = do_job(job, &*store, &*other);
+            let [other, spool] = &sources;
+            let result = do_job(job, &*store, &**other, &**spool);
             if !report(Done { store: id, result }) {
                 break;
             }
@@ -106,11 +128,17 @@ pub(crate) fn spawn_writer(
 }
 
 /// Does one job of a store.
-pub(crate) fn do_job(job: Job, store: &dyn Store, other: &dyn Store) -> Result<(), Fault> {
+pub(crate) fn do_job(
+    job: Job,
+    store: &dyn Store,
+    other: &dyn Store,
+    spool: &dyn Store,
+) -> Result<(), Fault> {
     match job {
         Job::Probe => store.probe().map_err(Fault::Store),
         Job::Put(name, bytes) => store.put(&name, &bytes).map_err(Fault::from),
-        Job::Copy(name, hash) => copy(other, store, &name, hash),
+        Job::Copy(Source::Other, name, hash) => copy(other, store, &name, hash),
+        Job::Copy(Source::Spool, name, hash) => copy(spool, store, &name, hash),
     }
 }
 
@@ -135,6 +163,28 @@ struct Object {
     hash: Sha256,
     bytes: Option<Bytes>,
     has: [bool; 2],
+    /// Its length, once the working folder has it, flushed.
+    spooled: Option<u64>,
+}
+
+impl Object {
+    /// Whether it is in no danger without the bytes in memory.
+    fn is_kept(&self) -> bool {
+        self.has.contains(&true) || self.spooled.is_some()
+    }
+}
+
+/// What waits in the working folder while neither store takes it.
+struct Spool {
+    /// Bytes it may hold.
+    budget: u64,
+    used: u64,
+    /// Objects that may have to go there, in order.
+    waiting: VecDeque<ObjectName>,
+    is_busy: bool,
+    retry_at: Option<Mono>,
+    /// What both stores have, to be taken away.
+    over: Vec<ObjectName>,
 }
 
 struct Side {
@@ -161,13 +211,14 @@ pub(crate) struct Replicator {
     sides: [Side; 2],
     objects: HashMap<ObjectName, Object>,
     of_recording: HashMap<RecordingId, usize>,
+    spool: Spool,
     held: usize,
     changes: Vec<Change>,
 }
 
 impl Replicator {
     /// Starts with a probe of both stores.
-    pub fn new(jobs: [SyncSender<Job>; 2], now: Mono) -> Self {
+    pub fn new(jobs: [SyncSender<Job>; 2], spool_bytes: u64, now: Mono) -> Self {
         let [a, b] = jobs;
         let side = |id, jobs: SyncSender<Job>| Side {
             id,
@@ -182,6 +233,14 @@ impl Replicator {
             sides: [side(StoreId::A, a), side(StoreId::B, b)],
             objects: HashMap::new(),
             of_recording: HashMap::new(),
+            spool: Spool {
+                budget: spool_bytes,
+                used: 0,
+                waiting: VecDeque::new(),
+                is_busy: false,
+                retry_at: None,
+                over: Vec::new(),
+            },
             held: 0,
             changes: Vec::new(),
         };
@@ -192,7 +251,7 @@ impl Replicator {
     /// Whether an object of this size can be taken now.
     pub fn has_room(&mut self, len: usize) -> bool {
         if self.held.saturating_add(len) > MAX_HELD {
-            for object in self.objects.values_mut().filter(|o| o.has.contains(&true)) {
+            for object in self.objects.values_mut().filter(|object| object.is_kept()) {
                 self.held -= object.bytes.take().map_or(0, |bytes| bytes.len());
             }
         }
@@ -203,21 +262,66 @@ impl Replicator {
     pub fn put(&mut self, recording: RecordingId, name: ObjectName, bytes: Bytes, now: Mono) {
         self.held = self.held.saturating_add(bytes.len());
         let hash = Sha256::of(&bytes);
-        self.insert(name, Object { recording, hash, bytes: Some(bytes), has: [false; 2] }, now);
+        let (has, spooled) = ([false; 2], None);
+        self.spool.waiting.push_back(name.clone());
+        self.insert(name, Object { recording, hash, bytes: Some(bytes), has, spooled }, now);
     }
 
-    /// Takes note of an object that only the stores marked in `has` hold.
-    pub fn adopt(
-        &mut self,
-        recording: RecordingId,
-        name: ObjectName,
-        hash: Sha256,
-        has: [bool; 2],
-        now: Mono,
-    ) {
+    /// Takes note of an object that only the stores marked in `has` hold, or the working folder.
+    pub fn adopt(&mut self, recording: RecordingId, found: FoundObject, now: Mono) {
+        let FoundObject { name, hash, has, spooled } = found;
+        self.spool.used = self.spool.used.saturating_add(spooled.unwrap_or_default());
         if has != [true; 2] {
-            self.insert(name, Object { recording, hash, bytes: None, has }, now);
+            self.insert(name, Object { recording, hash, bytes: None, has, spooled }, now);
+        } else if let Some(len) = spooled {
+            self.spool.used = self.spool.used.saturating_sub(len);
+            self.spool.over.push(name);
         }
+    }
+
+    /// What to put into the working folder now: nothing is left to chance while neither store
+    /// takes anything. Whoever takes it calls [`Self::spooled`].
+    pub fn poll_spool(&mut self, now: Mono) -> Option<(ObjectName, Bytes)> {
+        let Self { spool, objects, sides, .. } = self;
+        // What is kept elsewhere by now need not go there.
+        let needs = |name: &ObjectName| objects.get(name).is_some_and(|object| !object.is_kept());
+        while spool.waiting.front().is_some_and(|name| !needs(name)) {
+            spool.waiting.pop_front();
+        }
+        let out = sides.iter().all(|side| side.trouble.is_some());
+        if !out || spool.is_busy || spool.retry_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        let name = spool.waiting.front()?;
+        let bytes = objects.get(name)?.bytes.clone()?;
+        if spool.used.saturating_add(bytes.len() as u64) > spool.budget {
+            return None;
+        }
+        spool.is_busy = true;
+        Some((name.clone(), bytes))
+    }
+
+    /// The working folder has taken an object, or not.
+    pub fn spooled(&mut self, name: ObjectName, result: Result<u64, StoreError>, now: Mono) {
+        self.spool.is_busy = false;
+        match (result, self.objects.get_mut(&name)) {
+            (Ok(len), Some(object)) => {
+                object.spooled = Some(len);
+                self.spool.used = self.spool.used.saturating_add(len);
+                self.spool.retry_at = None;
+            }
+            // Both stores were quicker.
+            (Ok(_), None) => self.spool.over.push(name),
+            (Err(error), _) => {
+                tracing::error!(%error, "the working folder does not take what waits for stores");
+                self.spool.retry_at = Some(now + RETRY_AFTER);
+            }
+        }
+    }
+
+    /// What the working folder need not hold any more.
+    pub fn take_over(&mut self) -> Vec<ObjectName> {
+        std::mem::take(&mut self.spool.over)
     }
 
     fn insert(&mut self, name: ObjectName, object: Object, now: Mono) {
@@ -236,9 +340,9 @@ impl Replicator {
         self.pump(now);
     }
 
-    /// Whether a store has an object that was put.
-    pub fn is_stored(&self, name: &ObjectName) -> bool {
-        self.objects.get(name).is_none_or(|object| object.has.contains(&true))
+    /// Whether an object that was put is kept: in a store, or flushed in the working folder.
+    pub fn is_kept(&self, name: &ObjectName) -> bool {
+        self.objects.get(name).is_none_or(Object::is_kept)
     }
 
     /// Whether an object is safe: in every store that works, and in one at least.
@@ -329,6 +433,10 @@ impl Replicator {
             return;
         }
         if let Some(object) = self.objects.remove(name) {
+            if let Some(len) = object.spooled {
+                self.spool.used = self.spool.used.saturating_sub(len);
+                self.spool.over.push(name.clone());
+            }
             self.held -= object.bytes.map_or(0, |bytes| bytes.len());
             if let Some(count) = self.of_recording.get_mut(&object.recording) {
                 *count -= 1;
@@ -382,7 +490,10 @@ impl Replicator {
                 let other_has = object.has.get(1 - index).copied().unwrap_or_default();
                 let job = match &object.bytes {
                     Some(bytes) => Job::Put(name.clone(), bytes.clone()),
-                    None if other_has => Job::Copy(name.clone(), object.hash),
+                    None if other_has => Job::Copy(Source::Other, name.clone(), object.hash),
+                    None if object.spooled.is_some() => {
+                        Job::Copy(Source::Spool, name.clone(), object.hash)
+                    }
                     None => continue,
                 };
                 side.send(Some(name), job, now);

@@ -17,7 +17,7 @@ impl Bench {
     fn new() -> Self {
         let ((a, qa), (b, qb)) = (sync_channel(WINDOW), sync_channel(WINDOW));
         let mut bench = Self {
-            replicator: Replicator::new([a, b], Mono::ZERO),
+            replicator: Replicator::new([a, b], MAX_HELD as u64 * 2, Mono::ZERO),
             queues: [qa, qb],
             recording: RecordingId::random(),
             participant: ParticipantId::random(),
@@ -184,4 +184,50 @@ fn a_damaged_source_is_not_the_targets_fault() {
     assert!(matches!(copy(a, b, &name, hash), Err(Fault::Source(_))), "damaged");
     b.put(&name, b"other").unwrap();
     assert!(matches!(copy(b, a, &name, Sha256::of(b"other")), Err(Fault::Conflict)));
+}
+
+#[test]
+fn what_no_store_takes_waits_in_the_working_folder_within_its_budget() {
+    let mut bench = Bench::new();
+    let quarter = MAX_HELD / 4;
+    bench.put(0, quarter);
+    assert!(bench.replicator.poll_spool(bench.now).is_none(), "the stores may take it");
+    for store in [StoreId::A, StoreId::B] {
+        assert!(bench.job(store).is_some());
+        bench.report(store, full());
+    }
+    // Twice as much as is held in memory, and then nothing more.
+    let mut taken = Vec::new();
+    for n in 1..20 {
+        while let Some((name, bytes)) = bench.replicator.poll_spool(bench.now) {
+            assert!(!bench.replicator.is_kept(&name));
+            bench.replicator.spooled(name.clone(), Ok(bytes.len() as u64), bench.now);
+            assert!(bench.replicator.is_kept(&name), "nothing else has to keep it");
+            taken.push(name);
+        }
+        if bench.replicator.has_room(quarter) {
+            bench.put(n, quarter);
+        }
+    }
+    assert_eq!(taken.len(), 8, "the budget");
+    assert!(!bench.replicator.has_room(quarter), "memory is full behind it");
+    assert!(bench.replicator.take_over().is_empty());
+
+    bench.pass(1_000);
+    for store in [StoreId::A, StoreId::B] {
+        let mut copied = 0;
+        for _ in 0..20 {
+            while let Some(job) = bench.job(store) {
+                copied += usize::from(matches!(job, Job::Copy(..)));
+                bench.report(store, Ok(()));
+            }
+            bench.pass(1_000);
+        }
+        assert!(copied > 0 || store == StoreId::B);
+    }
+    assert!(bench.replicator.is_replicated(bench.recording));
+    let mut over = bench.replicator.take_over();
+    over.sort();
+    taken.sort();
+    assert_eq!(over, taken, "both stores have it: it goes from the working folder");
 }

@@ -87,7 +87,7 @@ impl Retriever<'_> {
             let listed = ledger.segment(track, tail.sequence).cloned();
             match &listed {
                 Some(entry) if entry.lost => continue,
-                Some(entry) if self.is_stored(ledger, track, entry)? => {
+                Some(entry) if self.is_kept(ledger, track, entry)? => {
                     // It is of no use without what it needs.
                     if let Some(init) = tail.init(track).filter(|i| i.hash.0 == entry.init.0) {
                         self.init(ledger, key, &init, made)?;
@@ -127,20 +127,14 @@ impl Retriever<'_> {
         Ok(())
     }
 
-    /// Whether a store has the segment. What cannot be read now may be there.
-    fn is_stored(
+    fn is_kept(
         &self,
         ledger: &Ledger,
         track: TrackName,
         entry: &SegmentEntry,
     ) -> Result<bool, RecorderError> {
         let name = ObjectName::segment(ledger.recording(), track, entry.sequence);
-        let copies = self.recovery.look_for(&name, entry.object.sealed_sha256);
-        let found = copies.contains(&Some(true));
-        if !found && copies.contains(&None) {
-            return Err(RecorderError::NoGoodCopy);
-        }
-        Ok(found)
+        self.recovery.is_kept(&name, entry.object.sealed_sha256)
     }
 
     fn init(
@@ -155,14 +149,10 @@ impl Retriever<'_> {
         let name = ObjectName::init(recording, track, init.hash);
         let known = ledger.tracks().find(|known| known.name() == track);
         let entry = known.and_then(|t| t.inits.iter().find(|i| i.object.plain_sha256 == hash));
-        if let Some(entry) = entry {
-            let copies = self.recovery.look_for(&name, entry.object.sealed_sha256);
-            if copies.contains(&Some(true)) {
-                return Ok(());
-            }
-            if copies.contains(&None) {
-                return Err(RecorderError::NoGoodCopy);
-            }
+        if let Some(entry) = entry
+            && self.recovery.is_kept(&name, entry.object.sealed_sha256)?
+        {
+            return Ok(());
         }
         if made.objects.iter().any(|(made, _)| *made == name) {
             return Ok(());

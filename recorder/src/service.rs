@@ -25,7 +25,7 @@ use vbranch_domain::{
 
 use crate::{
     access::{AccessLeaf, log_access, open_access},
-    archive::{self, Archive},
+    archive::{self, Archive, spool_of},
     config::{OnEvent, RecorderConfig, RecorderHealth, RecorderPaths, StoreHealth, StoresRequired},
     disk::{Disk, OsDisk, create_dir_durable, replace_durable},
     error::RecorderError,
@@ -58,6 +58,7 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub on_event: OnEvent,
     pub stores_required: u8,
+    pub spool_bytes: u64,
     pub health: Mutex<RecorderHealth>,
     pub summaries: Mutex<BTreeMap<RecordingId, RecordingSummary>>,
     /// Held as long as this process records into the folder.
@@ -420,6 +421,7 @@ pub(crate) fn open_shared(
         stores,
         kek,
         public,
+        spool: Arc::new(FsStore::on(Arc::clone(&disk), spool_of(&paths.recordings))),
         disk,
         folder: paths.recordings.clone(),
         cache: Mutex::new(HashMap::new()),
@@ -432,6 +434,7 @@ pub(crate) fn open_shared(
         evidence,
         clock,
         on_event,
+        spool_bytes: config.spool_bytes,
         stores_required: match config.stores_required {
             StoresRequired::Both => 2,
             StoresRequired::One => 1,
@@ -491,10 +494,11 @@ fn start_writers(
         let (jobs, queue) = sync_channel(WINDOW);
         let messages = messages.clone();
         let report = move |done| messages.send(Message::Done(done)).is_ok();
-        spawn_writer(id, Arc::clone(store), Arc::clone(other), queue, report)
+        let spool = Arc::clone(&shared.archive.spool) as Arc<dyn Store>;
+        spawn_writer(id, Arc::clone(store), [Arc::clone(other), spool], queue, report)
             .map_err(RecorderError::io("starting a store's writer"))?;
         Ok::<_, RecorderError>(jobs)
     };
     let jobs = [start(StoreId::A, a, b)?, start(StoreId::B, b, a)?];
-    Ok(Replicator::new(jobs, shared.clock.mono()))
+    Ok(Replicator::new(jobs, shared.spool_bytes, shared.clock.mono()))
 }

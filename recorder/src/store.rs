@@ -9,7 +9,7 @@ use std::{
 use vbranch_domain::{RecordingId, recording::TrackName};
 
 use crate::{
-    disk::{Disk, OsDisk, create_dir_durable, write_durable},
+    disk::{Disk, OsDisk, create_dir_durable, remove_if_there, write_durable},
     segment::InitHash,
 };
 
@@ -211,6 +211,13 @@ impl FsStore {
             Err(StoreError::NotFound) => Ok(false),
             Err(other) => Err(other),
         }
+    }
+}
+
+impl FsStore {
+    /// Takes an object away; one that is not there is none the worse.
+    pub(crate) fn remove(&self, name: &ObjectName) -> io::Result<()> {
+        remove_if_there(&*self.disk, &self.root.join(name.as_str()))
     }
 }
 

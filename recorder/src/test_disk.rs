@@ -145,6 +145,13 @@ impl TestDisk {
             .collect()
     }
 
+    /// The files below a folder.
+    pub(crate) fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let state = self.lock();
+        let files = state.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
+        files.map(|(path, _)| path.clone()).filter(|path| path.starts_with(folder)).collect()
+    }
+
     /// All that was ever written.
     pub(crate) fn every_byte(&self) -> Vec<Vec<u8>> {
         self.lock().files.iter().map(|file| file.data.clone()).collect()

@@ -26,8 +26,9 @@ use vbranch_domain::{
 };
 
 use crate::{
-    archive::SignedManifest,
+    archive::{Archive, SignedManifest, spool_of},
     config::StoreHealth,
+    disk::remove_all,
     error::RecorderError,
     hash::Sha256,
     log::LogEntry,
@@ -36,7 +37,7 @@ use crate::{
     recovery::{Closed, folder_of, remove_tails, write_manifest, write_replicated, write_summary},
     replicator::{Change, Done, Replicator, store_word},
     service::Shared,
-    store::{ArtifactName, ObjectName},
+    store::{ArtifactName, ObjectName, Store as _, StoreError},
     tap::RecorderTap,
 };
 
@@ -114,6 +115,11 @@ pub(crate) enum Message {
         sha256: Sha256,
         result: Result<RecordingSummary, RecorderError>,
     },
+    Spooled {
+        name: ObjectName,
+        result: Result<u64, StoreError>,
+    },
+    Emptied,
     Replicated {
         recording: RecordingId,
         result: Result<(), RecorderError>,
@@ -241,7 +247,8 @@ impl Worker {
                 }
                 self.slots.remove(&recording);
             }
-            Message::Stop => {}
+            Message::Spooled { name, result } => self.replicator.spooled(name, result, now),
+            Message::Emptied | Message::Stop => {}
         }
     }
 
@@ -314,8 +321,13 @@ impl Worker {
         let folder = folder_of(&self.shared.archive.folder, recording);
         let hash = Sha256::of(&closed.signed.bytes);
         let sealed = self.shared.summaries().contains_key(&recording);
-        for (name, hash, has) in closed.objects {
-            self.replicator.adopt(recording, name, hash, has, now);
+        let mut pending = HashSet::new();
+        for found in closed.objects {
+            // What only the working folder has must be in a store before the recording is sealed.
+            if found.has == [false; 2] && found.spooled.is_some() {
+                pending.insert(found.name.clone());
+            }
+            self.replicator.adopt(recording, found, now);
         }
         let manifest = (ObjectName::manifest(recording), closed.signed.bytes);
         let signature = (ObjectName::signature(recording), closed.signed.signature);
@@ -325,6 +337,7 @@ impl Worker {
             Phase::Sealing(Box::new(closed.manifest), hash)
         };
         let mut slot = Slot::new(phase, folder, None);
+        slot.pending = pending;
         for (name, bytes) in [manifest, signature] {
             slot.pending.insert(name.clone());
             self.replicator.put(recording, name, bytes.into(), now);
@@ -343,6 +356,7 @@ impl Worker {
         for recording in recordings {
             self.tick_recording(recording, now);
         }
+        self.spool(now);
         self.do_chores();
         if self.slots.values().all(|slot| matches!(slot.phase, Phase::Replicating)) {
             self.draining.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
@@ -357,7 +371,7 @@ impl Worker {
         }
         if let Phase::Open(open) | Phase::Flushing(open) = &mut slot.phase {
             open.write(now);
-            open.let_go(|name| self.replicator.is_stored(name));
+            open.let_go(|name| self.replicator.is_kept(name));
             if !slot.is_busy
                 && let Some(work) = open.sync(now)
             {
@@ -382,6 +396,29 @@ impl Worker {
             Phase::Flushing(_) => self.sign(recording),
             Phase::Sealing(..) => self.seal(recording),
             Phase::Replicating => self.mark_replicated(recording),
+        }
+    }
+
+    /// Has the working folder take what no store takes, and let go of what both have.
+    fn spool(&mut self, now: Mono) {
+        if let Some((name, bytes)) = self.replicator.poll_spool(now) {
+            let spool = Arc::clone(&self.shared.archive.spool);
+            self.undone.push_back(Box::new(move || {
+                let result = spool.put(&name, &bytes).map(|()| bytes.len() as u64);
+                Message::Spooled { name, result }
+            }));
+        }
+        let over = self.replicator.take_over();
+        if !over.is_empty() {
+            let spool = Arc::clone(&self.shared.archive.spool);
+            self.undone.push_back(Box::new(move || {
+                for name in &over {
+                    if let Err(error) = spool.remove(name) {
+                        tracing::warn!(object = name.as_str(), %error, "spool not emptied");
+                    }
+                }
+                Message::Emptied
+            }));
         }
     }
 
@@ -495,7 +532,13 @@ impl Worker {
             slot.is_busy = true;
             let folder = slot.folder.clone();
             self.undone.push_back(Box::new(move || {
-                let result = write_replicated(&*shared.archive.disk, &folder);
+                let Archive { disk, folder: recordings, .. } = &shared.archive;
+                // What is left there was put twice, or never acknowledged.
+                let spool = spool_of(recordings).join(recording.to_string());
+                if let Err(error) = remove_all(&**disk, &spool) {
+                    tracing::warn!(%recording, %error, "spool not emptied");
+                }
+                let result = write_replicated(&**disk, &folder);
                 Message::Replicated { recording, result }
             }));
         }

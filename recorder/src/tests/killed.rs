@@ -58,6 +58,8 @@ struct Plan {
     stores: Faults,
     /// The longest a store takes for an object, and the local disk for a flush.
     slow_ms: (u64, u64),
+    /// Between these milliseconds of the call neither store takes anything.
+    outage_ms: (u64, u64),
 }
 
 /// The recorder's worker with everything around it worked by hand.
@@ -118,7 +120,7 @@ impl Bench {
         let (_, inbox) = sync_channel(1);
         let ((to_a, a), (to_b, b)) = (sync_channel(WINDOW), sync_channel(WINDOW));
         let (to_chores, chores) = sync_channel(CHORES);
-        let replicator = Replicator::new([to_a, to_b], clock.mono());
+        let replicator = Replicator::new([to_a, to_b], config.spool_bytes, clock.mono());
         Self {
             worker: Worker::new(Arc::clone(&shared), inbox, replicator, to_chores),
             shared,
@@ -149,7 +151,7 @@ impl Bench {
         let [a, b] = &archive.archive.stores;
         for (n, (id, own, other)) in [(StoreId::A, a, b), (StoreId::B, b, a)].iter().enumerate() {
             while let Some(job) = self.stores[n].done(now, || takes(store_ms)) {
-                let result = do_job(job, &***own, &***other);
+                let result = do_job(job, &***own, &***other, &*archive.archive.spool);
                 self.worker.handle(Message::Done(Done { store: *id, result }));
             }
         }
@@ -237,6 +239,10 @@ fn record(disk: &TestDisk, real: &Path, clock: &VirtualClock, plan: Plan) -> Bef
                 bench.close();
                 closed = true;
             }
+            let since = bench.now().since(START).as_millis() as u64;
+            let out = (plan.outage_ms.0..plan.outage_ms.1).contains(&since);
+            disk.set_full(&paths.store_a, out);
+            disk.set_full(&paths.store_b, out);
             bench.pass();
             waiting.retain(|(name, answer)| match answer.try_recv() {
                 Ok(Ok(_)) => {
@@ -273,9 +279,15 @@ fn recover(disk: &TestDisk, real: &Path, clock: &VirtualClock, plan: Plan) -> Be
     while answer.try_recv().is_err() {
         bench.pass();
     }
-    for _ in 0..200 {
+    // Until both stores have everything.
+    let mark = config(real).paths.recordings.join(format!("{}/replicated", call().meta.recording));
+    for _ in 0..20_000 {
+        if crate::disk::Disk::exists(disk, &mark).unwrap() {
+            break;
+        }
         bench.pass();
     }
+    bench.pass();
     bench
 }
 
@@ -336,6 +348,9 @@ fn check(plan: Plan) -> u64 {
         assert!(listed.any(|s| s.object.sealed_sha256 == hash), "{name} was dropped");
     }
     nothing_readable(&disk, &before);
+    let spool = crate::archive::spool_of(&config(real.path()).paths.recordings);
+    let left: Vec<_> = disk.files(&spool);
+    assert!(left.is_empty(), "both stores have what is left in the spool: {left:?}");
 
     let bundle = real.path().join("bundle");
     let options = ExportOptions {
@@ -403,6 +418,7 @@ const CLEAN: Plan = Plan {
     local: Faults { errors: 0, failed_syncs: 0, short_writes: 0 },
     stores: Faults { errors: 0, failed_syncs: 0, short_writes: 0 },
     slow_ms: (40, 25),
+    outage_ms: (0, 0),
 };
 
 #[test]
@@ -433,6 +449,19 @@ fn a_power_cut_anywhere_costs_two_seconds_at_most() {
 }
 
 #[test]
+fn with_both_stores_out_a_kill_costs_no_more() {
+    let plan = Plan { outage_ms: (1000, 6000), ..CLEAN };
+    let steps = check(plan);
+    for end in [End::Kill, End::PowerCut] {
+        for dies_at in (1..steps).step_by(11) {
+            let plan = Plan { end, dies_at, seed: dies_at, ..plan };
+            let result = std::panic::catch_unwind(|| check(plan));
+            assert!(result.is_ok(), "{plan:?}");
+        }
+    }
+}
+
+#[test]
 #[ignore = "minutes: every single step"]
 fn every_step_of_a_run() {
     die_everywhere(End::Kill, 1);
@@ -449,6 +478,7 @@ proptest! {
         local in (0u64..200, 0u64..60, 0u64..20),
         stores in (0u64..60, 0u64..60, 0u64..20),
         slow_ms in (0u64..2000, 0u64..400),
+        outage_ms in (0u64..3000, 0u64..5000),
     ) {
         let faults = |(errors, failed_syncs, short_writes): (u64, u64, u64)| Faults {
             // Few of each, or none.
@@ -462,6 +492,6 @@ proptest! {
         if stores.failed_syncs > 0 {
             stores.errors = 0;
         }
-        check(Plan { seed: seed.into(), end, dies_at, local, stores, slow_ms });
+        check(Plan { seed: seed.into(), end, dies_at, local, stores, slow_ms, outage_ms });
     }
 }

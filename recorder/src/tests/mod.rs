@@ -64,6 +64,7 @@ fn config(data: &Path) -> RecorderConfig {
     RecorderConfig {
         paths: RecorderPaths::under(data),
         stores_required: StoresRequired::Both,
+        spool_bytes: 1 << 30,
         log_origin: "bank.example/test".to_owned(),
     }
 }

@@ -43,6 +43,7 @@ pub fn recorder_config(config: &config::Recorder, data: &Path) -> RecorderConfig
     RecorderConfig {
         paths,
         stores_required: StoresRequired::Both,
+        spool_bytes: config.spool_mib.saturating_mul(1 << 20),
         log_origin: "vbranch.local/evidence".to_owned(),
     }
 }

@@ -68,6 +68,9 @@ pub struct Recorder {
     pub store_a: PathBuf,
     /// See `store_a`.
     pub store_b: PathBuf,
+    /// `spool_mib`: of the data folder's disk, what recordings may take while neither store does,
+    /// in MiB; beyond, media are lost and declared. Default 4096.
+    pub spool_mib: u64,
     /// `keys_dir`: key-encryption key and evidence signing key.
     pub keys_dir: PathBuf,
 }
@@ -184,6 +187,7 @@ fn recorder(s: &mut Source, data: &Path) -> Recorder {
     Recorder {
         store_a: path(s, "recorder", "store_a", data.join("store-a")),
         store_b: path(s, "recorder", "store_b", data.join("store-b")),
+        spool_mib: s.get("recorder", "spool_mib", 4096, "a number of MiB", |t| t.parse().ok()),
         keys_dir: path(s, "recorder", "keys_dir", data.join("keys")),
     }
 }
