@@ -75,10 +75,14 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Both stores are folders here, and healthy.
+const SPOOL: u64 = 1 << 30;
+
 fn record_into(folder: &Path, clock: SystemClock) -> anyhow::Result<Recorder> {
     let config = RecorderConfig {
         paths: RecorderPaths::under(folder),
         stores_required: StoresRequired::Both,
+        spool_bytes: SPOOL,
         log_origin: "vbranch.bench/evidence".to_owned(),
     };
     Ok(Recorder::start(&config, Arc::new(clock), Box::new(|_| ()))?)
