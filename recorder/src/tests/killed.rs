@@ -102,21 +102,22 @@ impl Bench {
         let (tell, told) = channel();
         let store =
             |root: &Path| -> Arc<dyn Store> { Arc::new(FsStore::on(Arc::new(disk.clone()), root)) };
-        let stores = [store(&paths.store_a), store(&paths.store_b)];
         let kek = Arc::new(FileKek::open(&paths.keys.join("kek.key")).unwrap());
-        let on_event = Box::new(move |event| drop(tell.send(event)));
         // The lock is on a real disk.
         std::fs::create_dir_all(&paths.recordings).unwrap();
         let clock = clock.clone();
-        let shared = open_shared(
-            &config,
-            Arc::new(disk.clone()),
-            stores,
-            kek,
-            Arc::new(clock.clone()),
-            on_event,
-        );
-        let shared = Arc::new(shared.unwrap());
+        let shared = when_unlocked(|| {
+            let tell = tell.clone();
+            open_shared(
+                &config,
+                Arc::new(disk.clone()),
+                [store(&paths.store_a), store(&paths.store_b)],
+                kek.clone(),
+                Arc::new(clock.clone()),
+                Box::new(move |event| drop(tell.send(event))),
+            )
+        });
+        let shared = Arc::new(shared);
         let (_, inbox) = sync_channel(1);
         let ((to_a, a), (to_b, b)) = (sync_channel(WINDOW), sync_channel(WINDOW));
         let (to_chores, chores) = sync_channel(CHORES);
@@ -125,7 +126,6 @@ impl Bench {
             worker: Worker::new(Arc::clone(&shared), inbox, replicator, to_chores),
             shared,
             clock,
-
             dice: Dice(plan.seed ^ 1),
             plan,
             stores: [Thread::new(a), Thread::new(b)],

@@ -76,9 +76,20 @@ struct Rig {
     clock: TestClock,
 }
 
+/// Starts what locks a folder. A process that another test starts holds all our locks until it has
+/// become another program, also those that were just let go.
+fn when_unlocked<T>(start: impl Fn() -> Result<T, RecorderError>) -> T {
+    loop {
+        match start() {
+            Err(RecorderError::Locked) => std::thread::yield_now(),
+            started => break started.unwrap(),
+        }
+    }
+}
+
 impl Rig {
     fn start(data: &Path) -> Self {
-        Self::try_start(data).unwrap()
+        when_unlocked(|| Self::try_start(data))
     }
 
     fn try_start(data: &Path) -> Result<Self, RecorderError> {
@@ -90,11 +101,13 @@ impl Rig {
 
     fn with_stores(data: &Path, stores: [Arc<dyn Store>; 2]) -> Self {
         let (clock, (tell, events)) = (TestClock::start(), channel());
-        let on_event = Box::new(move |event| drop(tell.send(event)));
         let config = config(data);
         let kek = Arc::new(FileKek::open(&config.paths.keys.join("kek.key")).unwrap());
-        let recorder =
-            Recorder::start_with(&config, stores, kek, Arc::new(clock.clone()), on_event).unwrap();
+        let recorder = when_unlocked(|| {
+            let (tell, clock) = (tell.clone(), Arc::new(clock.clone()));
+            let on_event = Box::new(move |event| drop(tell.send(event)));
+            Recorder::start_with(&config, stores.clone(), kek.clone(), clock, on_event)
+        });
         Self { recorder, events, clock }
     }
 
