@@ -28,6 +28,8 @@ pub struct Plan {
     pub codec: Codec,
     /// Transport-wide feedback: a receiver must then decrypt, or it would report loss.
     pub twcc: bool,
+    /// Packets may come joined; see [`Socket::open`].
+    pub joined: bool,
 }
 
 /// What a client has to do with.
@@ -83,7 +85,7 @@ impl Agent {
     /// # Errors
     /// When the socket or the stack cannot be set up.
     pub fn offer(clock: SystemClock, now: Mono, plan: Plan) -> anyhow::Result<(Self, String)> {
-        let socket = Socket::open()?;
+        let socket = Socket::open(plan.joined)?;
         let mut rtc = config(plan).build(clock.instant(now));
         rtc.add_local_candidate(Candidate::host(socket.local(), "udp")?);
         let mut changes = rtc.sdp_api();

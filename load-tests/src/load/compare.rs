@@ -156,7 +156,8 @@ impl Compare {
              Packets of 1200 bytes over DTLS-SRTP. Each server has a core of its own, the clients \
              have another; medians of {rounds} rounds of {seconds} s, in which the servers take \
              turns. *Half load* sends half of what the same server carried when flooded, evenly, \
-             and times it from a sender's socket to a subscriber's, as the kernel notes it. *Idle* \
+             and times it from a sender's socket to a subscriber's, as the kernel notes it; there the \
+             kernel hands them over joined, so that the clients keep up. *Idle* \
              is {IDLE} connected, silent clients. Spinners keep both cores awake. `vbranch` is our \
              media plane; the others are throw-away prototypes that check nothing.\n\n\
              {}\n![Packets per core-second](media-plane.svg)\n\n\

@@ -169,7 +169,8 @@ impl Run {
     fn connect(&mut self, room: usize, direction: Direction) -> anyhow::Result<()> {
         let now = self.crowd.now();
         let Flood { codec, audio, .. } = self.flood;
-        let plan = Plan { direction, audio, codec, twcc: false };
+        let joined = self.flood.rate > 0;
+        let plan = Plan { direction, audio, codec, twcc: false, joined };
         let (mut agent, sdp) = Agent::offer(self.crowd.clock, now, plan)?;
         let publ = direction.is_sending();
         let answer = signal::ask(self.server, &Request { room, publ, sdp })?;

@@ -138,8 +138,13 @@ impl Run {
 
     fn connect(&mut self, door: &mut dyn Door, index: usize) -> anyhow::Result<()> {
         let start = self.crowd.now();
-        let plan =
-            Plan { direction: Direction::SendRecv, audio: true, codec: Codec::H264, twcc: true };
+        let plan = Plan {
+            direction: Direction::SendRecv,
+            audio: true,
+            codec: Codec::H264,
+            twcc: true,
+            joined: false,
+        };
         let (mut agent, offer) = Agent::offer(self.crowd.clock, start, plan)?;
         let answer = door
             .join(index / 2, index % 2, offer)
