@@ -2,7 +2,7 @@
 
 use vbranch_domain::{CallId, ParticipantId, Seat};
 
-use super::{CallState, FastMap, Member, Now, Shard, tapping::TapState};
+use super::{CallState, FastMap, Member, Now, Shard, tapping::TapSelectors};
 use crate::{
     call::{Call, Effects, PeerKey, allocate::Allocator, quality::Meter},
     handle::{Answer, Command, JoinError},
@@ -106,7 +106,7 @@ impl Shard {
             tcp: vec![],
             due: now.mono,
             dirty: false,
-            taps: TapState::default(),
+            taps: TapSelectors::default(),
             allocator: Allocator::default(),
             share_at: now.mono,
             limit_told: None,

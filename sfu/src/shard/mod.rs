@@ -40,7 +40,7 @@ use crate::{
     transport::{Path, TcpId},
 };
 use shared::SharedAddresses;
-use tapping::{Arena, TapState};
+use tapping::{Arena, TapSelectors};
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -118,7 +118,7 @@ struct Member {
     due: Mono,
     /// It is in the shard's list of peers to flush.
     dirty: bool,
-    taps: TapState,
+    taps: TapSelectors,
     allocator: Allocator,
     share_at: Mono,
     /// What its subscribers can take of it, as last told, and when.

@@ -11,7 +11,6 @@ use crate::{
     codec::layers::{Decision, LayerSelector, MAX_TID, Target},
     peer::{Media, Publication, primary, tap_source},
     sdp::Codec,
-    stream::red::Recovery,
     tap::{RtpPacket, feed::Input},
 };
 
@@ -37,16 +36,15 @@ impl Arena {
     }
 }
 
-/// What the taps get of a participant: which layer of its pictures, and its sound without holes.
+/// Which layer of a participant's pictures the taps get.
 #[derive(Debug, Default)]
-pub(super) struct TapState {
+pub(super) struct TapSelectors {
     camera: LayerSelector,
     screen: LayerSelector,
-    sound: Recovery,
 }
 
-impl TapState {
-    fn selector(&mut self, kind: MediaKind) -> &mut LayerSelector {
+impl TapSelectors {
+    fn of(&mut self, kind: MediaKind) -> &mut LayerSelector {
         if kind == MediaKind::Screen { &mut self.screen } else { &mut self.camera }
     }
 }
@@ -55,11 +53,15 @@ impl Shard {
     /// Hands a packet to the reassembly thread.
     pub(super) fn tap(&mut self, now: Now, key: PeerKey, media: &Media<'_>) {
         let Some(member) = self.peers.get_mut(&key) else { return };
+        let payload = match media.codec {
+            Codec::Red => primary(media.payload).unwrap_or_default(),
+            _ => media.payload,
+        };
         let mut wanted = None;
         if let Some(info) = &media.info {
             let publication = member.peer.incoming().publication(media.kind);
             let best = publication.map_or(0, |publication| best_layer(now.mono, publication));
-            let selector = member.taps.selector(media.kind);
+            let selector = member.taps.of(media.kind);
             selector.set_order(media.order);
             selector.set_target(Some(Target { layer: best, tid: MAX_TID }));
             let decision = selector.on_packet(now.mono, media.layer, info);
@@ -71,32 +73,18 @@ impl Shard {
                 return;
             }
         }
-        let (call, leg) = (member.call, member.leg);
         let track = TrackId { participant: member.participant, kind: media.kind };
-        let red = (media.codec == Codec::Red).then_some(media.payload);
-        let (feed, arena) = (&mut self.feed, &mut self.arena);
-        let mut give = |ext_seq: u64, timestamp, marker, payload: &[u8]| {
-            let packet = RtpPacket {
-                source: tap_source(media.source),
-                codec: media.codec.video(),
-                seq: ext_seq as u16, // the lower half is what was sent
-                timestamp,
-                marker,
-                payload: arena.copy(payload),
-                arrived: now.mono,
-            };
-            feed.send(Input::Packet { call, track, leg, packet }, now.mono);
+        let packet = RtpPacket {
+            source: tap_source(media.source),
+            codec: media.codec.video(),
+            seq: media.ext_seq as u16, // the lower half is what was sent
+            timestamp: media.timestamp,
+            marker: media.marker,
+            payload: self.arena.copy(payload),
+            arrived: now.mono,
         };
-        if media.kind == MediaKind::Audio {
-            let lost = member.taps.sound.take(media.source, media.ext_seq, media.timestamp, red);
-            for lost in lost {
-                // Before the packet it came in: it is the older one.
-                let payload = media.payload.get(lost.range).unwrap_or_default();
-                give(lost.ext_seq, lost.timestamp, false, payload);
-            }
-        }
-        let payload = red.map_or(media.payload, |red| primary(red).unwrap_or_default());
-        give(media.ext_seq, media.timestamp, media.marker, payload);
+        let (call, leg) = (member.call, member.leg);
+        self.feed.send(Input::Packet { call, track, leg, packet }, now.mono);
         if let Some(layer) = wanted {
             self.want_keyframe(key, media.kind, layer, now);
         }
@@ -106,7 +94,7 @@ impl Shard {
     pub(super) fn want_tapped_keyframe(&mut self, call: CallId, track: TrackId, now: Now) {
         let key = self.calls.get(&call).and_then(|c| c.call.peer_of(track.participant));
         let Some(member) = key.and_then(|key| self.peers.get_mut(&key)) else { return };
-        let layer = member.taps.selector(track.kind).current();
+        let layer = member.taps.of(track.kind).current();
         self.want_keyframes(call, track, layer, now);
     }
 }

@@ -1,11 +1,9 @@
 //! Redundant audio (RFC 2198), read in place.
 //!
 //! Where both sides speak RED it is forwarded as it is; a receiver without it gets the primary
-//! block, and the recorder fills holes from the redundant ones ([`Recovery`]).
+//! block, and the recorder fills holes from the redundant ones.
 
 use std::ops::Range;
-
-use super::rewrite::SourceId;
 
 /// Blocks read from one packet, the primary included. Chromium sends two or three; more would
 /// only let a hostile packet cost time.
@@ -47,63 +45,6 @@ pub(crate) fn redundant_blocks(payload: &[u8]) -> impl Iterator<Item = Block> + 
         Block { payload_type, timestamp_offset, range }
     });
     blocks.filter(|block| !block.range.is_empty() && block.timestamp_offset > 0)
-}
-
-/// Finds what the network lost of a source's sound in the redundant blocks of the packet behind
-/// the hole.
-#[derive(Debug, Default)]
-pub(crate) struct Recovery {
-    /// The newest packet so far: its source, number and timestamp.
-    newest: Option<(SourceId, u64, u32)>,
-}
-
-/// A lost packet: what came of it in a later one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Recovered {
-    pub(crate) ext_seq: u64,
-    pub(crate) timestamp: u32,
-    /// Where it is within the later packet's RED payload.
-    pub(crate) range: Range<usize>,
-}
-
-impl Recovery {
-    /// Takes the next packet of a source, in order of arrival; `red` is its payload where that is
-    /// redundant. Gives the packets lost between the newest one before and this one, oldest first,
-    /// each at most once. What comes late after all is not noticed: it is the same packet.
-    ///
-    /// A block says how old it is, not which packet it was. Between two packets the timestamps
-    /// tell, if they divide evenly among those lost: not where the sender paused meanwhile.
-    pub(crate) fn take<'a>(
-        &mut self,
-        source: SourceId,
-        ext_seq: u64,
-        timestamp: u32,
-        red: Option<&'a [u8]>,
-    ) -> impl Iterator<Item = Recovered> + use<'a> {
-        let before = self.newest.filter(|(of, _, _)| *of == source);
-        if before.is_none_or(|(_, newest, _)| ext_seq > newest) {
-            self.newest = Some((source, ext_seq, timestamp));
-        }
-        let hole = before.and_then(|(_, newest, then)| {
-            let steps = u32::try_from(ext_seq.checked_sub(newest)?).ok()?;
-            let elapsed = timestamp.wrapping_sub(then);
-            let step = elapsed.checked_div(steps)?;
-            (steps > 1 && step > 0 && elapsed.is_multiple_of(steps)).then_some((steps, step))
-        });
-        let red = red.filter(|_| hole.is_some());
-        let codec = red.and_then(primary).map(|block| block.payload_type);
-        let blocks = red.into_iter().flat_map(redundant_blocks);
-        blocks.filter(move |block| codec == Some(block.payload_type)).filter_map(move |block| {
-            let (steps, step) = hole?;
-            let offset = u32::from(block.timestamp_offset);
-            let back = offset / step;
-            (offset.is_multiple_of(step) && (1..steps).contains(&back)).then(|| Recovered {
-                ext_seq: ext_seq - u64::from(back),
-                timestamp: timestamp.wrapping_sub(offset),
-                range: block.range,
-            })
-        })
-    }
 }
 
 /// The block headers of a packet, checked against its length.
@@ -185,83 +126,7 @@ mod tests {
         assert_eq!(primary(&[]), None);
     }
 
-    /// Packet `n` of a source that sends 20 ms each and repeats the two before, as Chromium.
-    fn packet(n: u64) -> Vec<u8> {
-        let redundant: Vec<(u16, Vec<u8>)> =
-            (1..=n.min(2)).rev().map(|back| (back as u16 * 960, sound(n - back))).collect();
-        encode(&redundant, &sound(n))
-    }
-
-    fn sound(n: u64) -> Vec<u8> {
-        vec![n as u8 + 1; 20 + n as usize]
-    }
-
-    /// The numbers that come out of packets that arrive in this order, with what was recovered.
-    fn play(arrivals: &[u64]) -> Vec<u64> {
-        let (mut recovery, mut got) = (Recovery::default(), vec![]);
-        for &n in arrivals {
-            // The clock wraps on the way.
-            let (payload, timestamp) = (packet(n), (n as u32 * 960).wrapping_sub(4_000));
-            for found in recovery.take(7, n, timestamp, Some(&payload)) {
-                assert_eq!(payload[found.range], sound(found.ext_seq));
-                assert_eq!(found.timestamp, (found.ext_seq as u32 * 960).wrapping_sub(4_000));
-                got.push(found.ext_seq);
-            }
-            got.push(n);
-        }
-        got
-    }
-
-    #[test]
-    fn two_lost_in_a_row_are_found_and_of_three_the_last_two() {
-        assert_eq!(play(&[0, 1, 2, 5, 6]), [0, 1, 2, 3, 4, 5, 6]);
-        assert_eq!(play(&[0, 1, 5, 6]), [0, 1, 3, 4, 5, 6]);
-        assert_eq!(play(&[3, 4, 6]), [3, 4, 5, 6], "nothing from before the first packet");
-    }
-
-    #[test]
-    fn what_cannot_be_placed_is_not_guessed() {
-        let taken = |of: u64, timestamp: u32, payload: Option<&[u8]>| {
-            let mut recovery = Recovery::default();
-            recovery.take(7, 10, 0, None).for_each(drop);
-            recovery.take(of, 12, timestamp, payload).count()
-        };
-        let payload = encode(&[(960, vec![1])], &[2]);
-        assert_eq!(taken(7, 1920, Some(&payload)), 1);
-        assert_eq!(taken(7, 1920, None), 0, "plain Opus");
-        assert_eq!(taken(8, 1920, Some(&payload)), 0, "another source");
-        assert_eq!(taken(7, 48_000, Some(&payload)), 0, "the sender paused");
-        assert_eq!(taken(7, 1921, Some(&payload)), 0);
-        assert_eq!(taken(7, 1920, Some(&encode(&[(1920, vec![1])], &[2]))), 0, "was received");
-    }
-
     proptest! {
-        /// Whatever is lost and however late the rest comes, nothing is recovered twice.
-        #[test]
-        fn each_is_recovered_once(
-            fates in prop::collection::vec((prop::bool::weighted(0.6), 0u64..4), 1..150)
-        ) {
-            let mut arrivals: Vec<(u64, u64)> = (0u64..).zip(&fates)
-                .filter(|(_, (came, _))| *came)
-                .map(|(n, (_, late))| (n + late, n))
-                .collect();
-            arrivals.sort_unstable();
-            let arrivals: Vec<u64> = arrivals.into_iter().map(|(_, n)| n).collect();
-            let got = play(&arrivals);
-            let mut recovered: Vec<u64> = vec![];
-            let mut came = arrivals.iter();
-            let mut next = came.next();
-            for n in got {
-                if Some(&n) == next {
-                    next = came.next();
-                } else {
-                    prop_assert!(!recovered.contains(&n));
-                    recovered.push(n);
-                }
-            }
-            prop_assert_eq!(next, None);
-        }
-
         #[test]
         fn any_bytes_are_read_within_bounds(payload in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Some(block) = primary(&payload) {

@@ -34,7 +34,6 @@ pub use crate::identity::Identity;
 
 /// Payload types of the offer.
 pub const OPUS: u8 = 111;
-pub const RED: u8 = 63;
 pub const H264: u8 = 97;
 pub const VP8: u8 = 96;
 

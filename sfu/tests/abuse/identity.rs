@@ -55,9 +55,8 @@ impl Identity {
             let direction = if mid < 2 { "sendrecv" } else { "recvonly" };
             let (media, formats, lines, ssrc) = if mid % 2 == 0 {
                 let lines = "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n\
-                     a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n\
                      a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
-                ("audio", "111 63", lines, audio)
+                ("audio", "111", lines, audio)
             } else {
                 let lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 H264/90000\r\n\
                      a=fmtp:97 packetization-mode=1;profile-level-id=42e01f\r\n\

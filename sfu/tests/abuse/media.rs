@@ -7,8 +7,8 @@ use vbranch_domain::{MediaKind, ParticipantId, TrackId};
 
 use crate::{
     branch::{Branch, eventually, resident_kib, run},
-    client::{Client, H264, OPUS, RED, VP8},
-    wire::{Rtp, red},
+    client::{Client, H264, OPUS, VP8},
+    wire::Rtp,
 };
 
 /// An offender, and somebody who watches what reaches others of it.
@@ -41,30 +41,6 @@ fn case_04_srtp_bad_auth_tag() {
         let sounds = watcher.received.media.iter().filter(|(_, _, p)| p.len() == 6).count();
         assert_eq!(sounds, 1, "a forged packet got through");
         eventually("the recording", || branch.taped(audio(who)).frames == 1).await?;
-        Ok(())
-    });
-}
-
-/// Two of three packets are lost, and the third brings them along: the recording has no hole.
-#[test]
-fn sound_that_is_lost_is_recorded_from_its_redundancy() {
-    run(async |branch| {
-        let (who, talker) = branch.third_party().await?;
-        let sound = |seq: u16| vec![seq as u8; 10 + usize::from(seq)];
-        let last = 60u16;
-        for seq in (0..=last).step_by(3) {
-            let (a, b) = (sound(seq.saturating_sub(2)), sound(seq.saturating_sub(1)));
-            let older: &[(u16, &[u8])] =
-                if seq == 0 { &[] } else { &[(1920, a.as_slice()), (960, b.as_slice())] };
-            let packet = talker.sound(seq, &red(OPUS, older, &sound(seq)));
-            talker.send_rtp(&Rtp { payload_type: RED, ..packet }).await;
-        }
-        let all: u64 = (0..=last).map(|seq| sound(seq).len() as u64).sum();
-        let track = audio(who);
-        let whole = || branch.taped(track).frames == u64::from(last) + 1;
-        eventually("the recording of all sound", whole).await?;
-        let taped = branch.taped(track);
-        assert_eq!((taped.bytes, taped.lost), (all, 0), "{taped:?}");
         Ok(())
     });
 }

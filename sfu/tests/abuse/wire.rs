@@ -38,20 +38,6 @@ impl Rtp {
     }
 }
 
-/// Redundant sound (RFC 2198): blocks of Opus with their age in ticks, oldest first, and the newest.
-pub fn red(opus: u8, older: &[(u16, &[u8])], newest: &[u8]) -> Vec<u8> {
-    let mut out = vec![];
-    for (age, block) in older {
-        let len = u32::try_from(block.len()).unwrap();
-        let word = (0x80 | u32::from(opus)) << 24 | u32::from(*age) << 10 | len;
-        out.extend(word.to_be_bytes());
-    }
-    out.push(opus);
-    older.iter().for_each(|(_, block)| out.extend(*block));
-    out.extend(newest);
-    out
-}
-
 /// One RTCP packet: count or format, type, body in whole words.
 pub fn rtcp(count: u8, kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0x80 | count, kind];
