@@ -179,9 +179,8 @@ pub fn vp8(data: &[u8]) {
 
 /// A RED payload (RFC 2198).
 pub fn red(data: &[u8]) {
-    let blocks = red::redundant_blocks(data).chain(red::primary(data));
-    for block in blocks {
-        assert!(data.get(block.range).is_some_and(|bytes| !bytes.is_empty()));
+    if let Some(range) = red::primary(data) {
+        assert!(data.get(range).is_some_and(|bytes| !bytes.is_empty()));
     }
 }
 

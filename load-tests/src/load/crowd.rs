@@ -63,7 +63,11 @@ impl Crowd {
     ) -> anyhow::Result<()> {
         let wait = if self.ready.is_empty() { wait } else { Duration::ZERO };
         self.poll.poll(&mut self.events, Some(wait))?;
-        self.ready.extend(self.events.iter().map(|event| event.token().0));
+        for index in self.events.iter().map(|event| event.token().0) {
+            if !self.ready.contains(&index) {
+                self.ready.push(index);
+            }
+        }
         let (now, buffers) = (self.clock.mono(), &mut self.buffers);
         self.ready.retain(|index| read(now, *index, buffers));
         Ok(())

@@ -62,7 +62,7 @@ impl Spinners {
     /// One per core, as `vbranch-load spin --core N`.
     ///
     /// # Errors
-    /// When this program cannot be started again.
+    /// When this program, or `chrt`, cannot be started.
     pub fn start(cores: usize) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let spinner = |core: usize| {

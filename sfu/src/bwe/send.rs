@@ -29,11 +29,11 @@ const REGAIN_PAUSE: Duration = Duration::from_millis(400);
 const REGAINED: f64 = 0.7;
 /// No burst goes further above what is wanted than this: room for the allocator's hysteresis.
 const WANTED_ROOM: f64 = 1.25;
-/// When nothing that is reported on was sent for so long, what was last seen of the path is over.
-const IDLE: Duration = Duration::from_millis(500);
-/// An idle path is looked at this often, where more of it would be of use: a paused picture cannot
-/// show that there is room for it again.
-const IDLE_PROBE: Duration = Duration::from_secs(1);
+/// When no picture was sent for so long, what was last seen of the path is over: pictures alone
+/// are reported on. Browsers repeat a still screen about once a second.
+const IDLE: Duration = Duration::from_millis(1500);
+/// From this share on (some 400 ms of queue) a queue is taken for full.
+const FULL: f64 = 0.7;
 /// Media below this share of the estimate does not test it.
 const LIMITED: f64 = 0.85;
 
@@ -104,8 +104,8 @@ pub(crate) struct SendBwe {
     wanted: Option<Bitrate>,
     /// Delays of packets sent before belong to another path, or to an outage.
     path_since: Mono,
-    /// When a packet with a number was last sent.
-    numbered_at: Option<Mono>,
+    /// When a packet with a number, not padding, was last sent.
+    picture_at: Option<Mono>,
     /// The rate before an outage, and until when bursts look for it again.
     regain: Option<(Bitrate, Mono)>,
     bitrate: Bitrate,
@@ -130,7 +130,7 @@ impl SendBwe {
             media: MediaRate::default(),
             wanted: None,
             path_since: Mono::ZERO,
-            numbered_at: None,
+            picture_at: None,
             regain: None,
             bitrate: start,
         }
@@ -169,13 +169,13 @@ impl SendBwe {
     /// always or never). `is_padding`: sent for [`poll_probe`](Self::poll_probe) alone. Gives the
     /// transport-wide number the packet must carry.
     pub(crate) fn on_sent(&mut self, now: Mono, size: usize, is_padding: bool) -> u16 {
-        self.numbered_at = Some(now);
         if self.prober.first_is_due(now) && self.is_calm() {
             self.probe(now, self.bitrate.scaled(FIRST_PROBE));
         }
         self.outage.sent(now);
         self.pacer.sent(now, size);
         if !is_padding {
+            self.picture_at = Some(now);
             self.media.sent(now, size);
         }
         let cluster = self.prober.sent(now, size);
@@ -268,22 +268,27 @@ impl SendBwe {
             self.aimd.set(now, rate);
             self.settle(now);
         }
-        if self.outage.is_silent() {
-            self.prober.cancel();
-        } else if self.idle_look_at().is_some_and(|at| at <= now) {
-            self.on_path_changed(now);
+        if self.idle_look_at().is_some_and(|at| at <= now) {
+            // Also when reports have stopped: with nothing to report on they never would begin.
+            if !self.outage.is_silent() {
+                self.on_path_changed(now);
+            }
             self.probe(now, self.bitrate.scaled(PROBE));
+        } else if self.outage.is_silent() {
+            self.prober.cancel();
         }
     }
 
-    /// When a path that carries no numbered packet is to be looked at, where more of it would be of
-    /// use: without packets there are no reports, and without reports the estimate stands still.
+    /// When a path that carries no pictures is to be looked at, where more of it would be of use:
+    /// without them there are no reports, and without reports the estimate stands still.
     fn idle_look_at(&self) -> Option<Mono> {
         let useful = self.wanted.unwrap_or(self.config.max).min(self.config.max);
-        if self.outage.is_silent() || useful <= self.bitrate {
-            return None;
-        }
-        self.numbered_at.map(|at| (at + IDLE).max(self.prober.last_at() + IDLE_PROBE))
+        let picture_at = self.picture_at.filter(|_| useful > self.bitrate)?;
+        Some((picture_at + IDLE).max(self.prober.idle_next()))
+    }
+
+    fn is_idle(&self, now: Mono) -> bool {
+        self.picture_at.is_some_and(|at| now.since(at) >= IDLE)
     }
 
     /// Padding that a probing burst needs now: retransmissions of old packets, or padding. Each
@@ -315,8 +320,18 @@ impl SendBwe {
         // A queue made by a burst goes with it. Were the rate cut to a share of what little media
         // there was, looking for a higher layer could cost the present one.
         let of_burst = self.prober.echoes(now, rtt) && self.is_limited(now);
-        let judged = if usage == Usage::Over && of_burst { Usage::Under } else { usage };
+        // Bursts alone say too little about delay to let the rate grow by itself.
+        let of_bursts_alone = usage == Usage::Normal && self.is_idle(now);
+        let echo = usage == Usage::Over && of_burst;
+        let judged = if echo || of_bursts_alone { Usage::Under } else { usage };
         self.aimd.update(now, judged, acked, rtt);
+        if self.standing.share() < FULL
+            && let Some(carried) = acked.filter(|acked| *acked < self.aimd.current())
+        {
+            // A full queue that no longer grows looks normal to the detector of growth; but what
+            // leaves it is all that the path carries.
+            self.aimd.set(now, carried);
+        }
         if usage == Usage::Over {
             self.prober.cancel();
         }

@@ -255,10 +255,31 @@ fn a_picture_that_was_paused_comes_back() {
         };
         assert!((0..30).any(|_| is_paused()), "nothing but sound fits");
         // From now on nothing carries a number, and so nothing is reported.
+        world.run(8);
+        for second in 0..40 {
+            let late = world.run(1).iter().any(|s| s.queue_ms > 250);
+            assert_eq!(world.flows[0].media_rate(), Bitrate::ZERO, "seed {seed}, {second} s");
+            assert!(!late, "seed {seed}, {second} s: bursts delay the sound");
+        }
         world.link.path.capacity = Bitrate::from_kbps(300);
-        world.run(10);
+        world.run(15);
         let seconds = world.run(10);
         assert!(mean_arrived(&seconds) > 180_000.0, "seed {seed}: {seconds:?}");
+    }
+}
+
+#[test]
+fn a_picture_that_an_outage_paused_comes_back() {
+    for seed in SEEDS {
+        let least = Bitrate::from_kbps(90);
+        let mut world = World::new(Path::of(500), &[Source::Pausing(least)], seed);
+        world.run(15);
+        world.link.path.down = true;
+        world.run(8);
+        world.link.path.down = false;
+        world.run(5);
+        let seconds = world.run(10);
+        assert!(mean_arrived(&seconds) > 250_000.0, "seed {seed}: {seconds:?}");
     }
 }
 

@@ -351,5 +351,5 @@ impl Slot {
 
 /// The part of a redundant payload that a client without redundancy gets.
 pub(crate) fn primary(payload: &[u8]) -> Option<&[u8]> {
-    payload.get(red::primary(payload)?.range)
+    payload.get(red::primary(payload)?)
 }

@@ -76,9 +76,10 @@ impl Peer {
             Ask::Retransmit { ssrc, pairs } => rtcp_write::nack(out, sender, ssrc, pairs),
             Ask::Keyframe { ssrc } => rtcp_write::picture_loss(out, sender, ssrc),
         });
-        // Where much is lost, so are requests, and each costs the picture a round trip. A client
-        // answers the same request once within that time.
-        let is_lossy = self.slots.iter().any(|slot| slot.heard().fraction_lost >= LOSSY);
+        // Where much is lost, so are requests, and each costs the picture a round trip. Clients
+        // answer the same request once within that time.
+        let mut shown = self.slots.iter().filter(|slot| slot.showing().is_some());
+        let is_lossy = shown.any(|slot| slot.heard().fraction_lost >= LOSSY);
         for _ in 0..=u8::from(is_lossy) {
             self.send_rtcp();
         }

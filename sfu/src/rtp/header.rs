@@ -156,7 +156,7 @@ impl Template {
         } else {
             template.put(0, &[VERSION_2 | EXTENSION]);
             template.put(FIXED, &ONE_BYTE_PROFILE.to_be_bytes());
-            // At most 27 bytes of elements: the word count fits.
+            // At most 24 bytes of elements: the word count fits.
             template.put(FIXED + 2, &[0, words as u8]);
         }
         template

@@ -16,6 +16,7 @@ use crate::{
     codec::layers::{MAX_LAYERS, MAX_TID, Target},
     handle::SfuEvent,
     peer::Publication,
+    stream::repair,
 };
 
 /// Bandwidth is shared out this often. More often follows every swing of an estimate; more seldom
@@ -66,7 +67,7 @@ impl Shard {
             .collect();
         let Some(member) = self.peers.get_mut(&key) else { return };
         for c in &choices {
-            let wait = c.repair + member.repair_down.get();
+            let wait = (c.repair + member.repair_down.get()).min(repair::MOST);
             if let Some(slot) = member.peer.slot_mut(usize::from(c.slot)) {
                 slot.hold_back(wait);
             }

@@ -21,8 +21,9 @@ const NEWEST: f32 = 0.4;
 const ROUND_TRIPS: f32 = 2.5;
 /// Noticing the loss, and asking.
 const NOTICE: Duration = Duration::from_millis(40);
-/// More delay than this makes people talk past each other, which is worse than a freeze.
-const MOST: Duration = Duration::from_millis(400);
+/// More delay than this, of both legs together, makes people talk past each other, which is worse
+/// than a freeze.
+pub(crate) const MOST: Duration = Duration::from_millis(400);
 /// A change smaller than this is not worth a change of speed.
 const STEP: Duration = Duration::from_millis(40);
 /// A path must have been better for so long before pictures are held back less: each change
