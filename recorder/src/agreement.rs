@@ -214,20 +214,32 @@ fn go_with(source: TrackSource, init: &InitEntry) -> bool {
 /// Between its first and its last segment, each moment of a camera is in a segment or in a gap.
 /// A screen is shared on and off, which leaves holes that are nothing missing.
 fn check_holes(track: &Track, ledger: &Ledger) -> Result<(), ManifestError> {
+    match holes(track, ledger).first() {
+        Some((at_us, _)) => Err(ManifestError::Hole { track: track.name(), at_us: *at_us }),
+        None => Ok(()),
+    }
+}
+
+/// Where a camera has neither a segment nor a gap: from when until when.
+pub(crate) fn undeclared(track: &Track, gaps: &[Gap]) -> Vec<(u64, u64)> {
+    holes(track, &Ledger::new(gaps))
+}
+
+fn holes(track: &Track, ledger: &Ledger) -> Vec<(u64, u64)> {
     let starts = track.segments.iter().map(|segment| segment.start_us);
-    let (Some(first), Some(last)) = (starts.clone().min(), starts.max()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (starts.clone().min(), starts.max()) else { return vec![] };
     let of_segments =
         track.segments.iter().map(|s| (s.start_us, s.start_us.saturating_add(s.duration_us)));
     let mut spans: Vec<_> = of_segments.chain(ledger.spans(track.name())).collect();
     spans.sort_unstable();
-    let mut covered = first;
+    let (mut covered, mut holes) = (first, vec![]);
     for (start, end) in spans.into_iter().take_while(|(start, _)| *start <= last) {
         if start.saturating_sub(covered) > SLACK_US {
-            return Err(ManifestError::Hole { track: track.name(), at_us: covered });
+            holes.push((covered, start));
         }
         covered = covered.max(end);
     }
-    Ok(())
+    holes
 }
 
 /// The gaps by track and kind, each list by start. A hostile manifest may have very many gaps and

@@ -10,6 +10,7 @@ use vbranch_domain::{
 };
 
 use crate::{
+    agreement::undeclared,
     hash::Sha256,
     keys::WrappedKey,
     manifest::{
@@ -464,6 +465,7 @@ impl Ledger {
             }
         }
         self.timeline.sort_by_key(|event| event.offset_us);
+        self.declare_holes(if loss.is_some() { GapCause::Crash } else { GapCause::Overflow });
         self.gaps.sort_by_key(|gap| (gap.start_us, gap.participant, gap.kind));
         Manifest {
             format: FORMAT.to_owned(),
@@ -490,6 +492,25 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// What is in no segment and in no gap is missing all the same. A crash can lose a gap's line in
+    /// the journal while media behind it are kept; any other hole is a mistake of ours.
+    fn declare_holes(&mut self, cause: GapCause) {
+        for track in self.tracks.values().filter(|track| track.source == TrackSource::Camera) {
+            for (start_us, end_us) in undeclared(track, &self.gaps) {
+                tracing::error!(track = %track.name(), start_us, end_us, "a hole nobody declared");
+                self.gaps.extend(all_kinds(track.source).iter().map(|kind| Gap {
+                    participant: track.participant,
+                    kind: *kind,
+                    start_us,
+                    duration_us: end_us - start_us,
+                    cause,
+                }));
+            }
+        }
+    }
+}
+
 /// The streams a track's last init section names; all it can have where there is none.
 fn kinds(track: &Track) -> Vec<MediaKind> {
     match track.inits.last() {
@@ -511,9 +532,9 @@ mod tests {
     use vbranch_domain::{CallId, VisitId};
 
     use super::*;
+    use crate::manifest::Sealed;
 
-    #[test]
-    fn a_flood_of_gaps_is_declared_in_a_few() {
+    fn ledger() -> Ledger {
         let meta = RecordingMeta {
             recording: RecordingId::random(),
             visit: VisitId::random(),
@@ -525,7 +546,44 @@ mod tests {
         let key =
             WrappedKey { recording: meta.recording, kek: String::new(), wrapped: String::new() };
         let policy = Policy { stores_required: 2, segment_ms: 2000, heartbeat_ms: 1000 };
-        let mut ledger = Ledger::new(meta, key, policy, String::new());
+        Ledger::new(meta, key, policy, String::new())
+    }
+
+    #[test]
+    fn a_hole_whose_gap_a_crash_swallowed_is_declared() {
+        let mut ledger = ledger();
+        let track = TrackName::camera(ParticipantId::random());
+        let digest = Sha256::of(b"");
+        let object =
+            Sealed { sealed_len: 1, sealed_sha256: digest, plain_len: 1, plain_sha256: digest };
+        for (sequence, start_us) in [(0, 0), (1, 2_000_000), (2, 60_000_000)] {
+            let segment = SegmentEntry {
+                sequence,
+                init: digest,
+                start_us,
+                duration_us: 2_000_000,
+                keyframe: true,
+                object,
+                chain: digest,
+                lost: false,
+            };
+            ledger.apply(Entry::Segment { track, segment });
+        }
+        let loss = Loss { last_heartbeat_us: 61_000_000, crashed_before_us: 62_000_000 };
+        let log = LogRef { origin: String::new(), previous_checkpoint: None };
+        let manifest = ledger.manifest(Some(loss), UnixMillis(100_000), log);
+        let gaps: Vec<_> = manifest
+            .gaps
+            .iter()
+            .map(|gap| (gap.kind, gap.start_us, gap.duration_us, gap.cause))
+            .collect();
+        let missing = |kind| (kind, 4_000_000, 56_000_000, GapCause::Crash);
+        assert_eq!(gaps, [missing(MediaKind::Audio), missing(MediaKind::Video)]);
+    }
+
+    #[test]
+    fn a_flood_of_gaps_is_declared_in_a_few() {
+        let mut ledger = ledger();
         let participant = ParticipantId::random();
         let gap = |n: u64, kind| {
             let (start_us, duration_us) = (n * 500_000, 20_000);

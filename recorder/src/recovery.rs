@@ -15,7 +15,7 @@ use vbranch_domain::{RecordingId, UnixMillis, recording::RecordingSummary};
 use crate::{
     archive::{Archive, SignedManifest, spool_of, summary},
     canonical,
-    disk::{Disk, remove_all, replace_durable},
+    disk::{Disk, remove_all, remove_if_there, replace_durable},
     error::RecorderError,
     hash::Sha256,
     journal,
@@ -127,8 +127,9 @@ impl Recovery<'_> {
                 None => return Ok(()),
             }
         }
+        let closed = self.closed(recording)?;
         remove_tails(disk, recording, folder);
-        found.unfinished.push(self.closed(recording)?);
+        found.unfinished.push(closed);
         Ok(())
     }
 
@@ -333,7 +334,10 @@ pub(crate) fn write_manifest(
     let bytes = canonical::to_bytes(&manifest)?;
     let signature = key.sign(&bytes).to_vec();
     let io = || RecorderError::io("writing the manifest");
-    // The signature last: where it is, the manifest is whole.
+    // The signature last: where it is, the manifest is whole. One of an earlier try, whose flush
+    // failed, is not this manifest's.
+    remove_if_there(disk, &folder.join("manifest.sig")).map_err(io())?;
+    disk.sync_dir(folder).map_err(io())?;
     replace_durable(disk, &folder.join("manifest.json"), &bytes).map_err(io())?;
     replace_durable(disk, &folder.join("manifest.sig"), &signature).map_err(io())?;
     Ok((manifest, SignedManifest { bytes, signature }))

@@ -490,10 +490,11 @@ impl Replicator {
                 let other_has = object.has.get(1 - index).copied().unwrap_or_default();
                 let job = match &object.bytes {
                     Some(bytes) => Job::Put(name.clone(), bytes.clone()),
-                    None if other_has => Job::Copy(Source::Other, name.clone(), object.hash),
+                    // The other store may have died since; the local disk is asked first.
                     None if object.spooled.is_some() => {
                         Job::Copy(Source::Spool, name.clone(), object.hash)
                     }
+                    None if other_has => Job::Copy(Source::Other, name.clone(), object.hash),
                     None => continue,
                 };
                 side.send(Some(name), job, now);

@@ -274,6 +274,10 @@ impl Worker {
         bytes: &[u8],
         reply: Reply<ArtifactRef>,
     ) {
+        if !self.replicator.has_room(bytes.len()) {
+            let _ = reply.try_send(Err(RecorderError::Busy));
+            return;
+        }
         let sealed = self.open_mut(recording).ok_or(RecorderError::NotOpen);
         match sealed.and_then(|open| open.put_artifact(name, bytes)) {
             Ok((reference, object)) => {
