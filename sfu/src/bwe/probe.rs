@@ -14,10 +14,6 @@ const BURST_MAX: Duration = Duration::from_millis(60);
 /// Pause between bursts that look for more: a burst that finds the path full delays media.
 const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_LONG: Duration = Duration::from_secs(10);
-/// Pause between bursts on a path that carries no pictures, and how many come so close: a picture
-/// that was paused should be back soon, but each burst delays the sound.
-const IDLE_PAUSE: Duration = Duration::from_secs(1);
-const IDLE_EAGER: u32 = 5;
 const PACKETS_MIN: u32 = 5;
 /// Share of packets and bytes that must be known to have arrived before a burst is judged.
 const ARRIVED_MIN: f64 = 0.8;
@@ -117,10 +113,9 @@ impl Prober {
         self.last_at.map_or(Duration::MAX, |at| now.since(at))
     }
 
-    /// When to look next at a path that carries no pictures.
-    pub(super) fn idle_next(&self) -> Mono {
-        let pause = if self.fruitless > IDLE_EAGER { PAUSE } else { IDLE_PAUSE };
-        self.last_at.map_or(Mono::ZERO, |at| at + pause)
+    /// When the last burst was requested; the beginning of time before the first.
+    pub(super) fn last_at(&self) -> Mono {
+        self.last_at.unwrap_or(Mono::ZERO)
     }
 
     /// Is it time to look for more?

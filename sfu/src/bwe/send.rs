@@ -31,7 +31,12 @@ const REGAINED: f64 = 0.7;
 const WANTED_ROOM: f64 = 1.25;
 /// When no picture was sent for so long, what was last seen of the path is over: pictures alone
 /// are reported on. Browsers repeat a still screen about once a second.
-const IDLE: Duration = Duration::from_millis(1500);
+const IDLE: Duration = Duration::from_millis(1100);
+/// Pause between looks at an idle path, and how many come so close: a picture that was paused
+/// should be back soon, but each burst delays the sound.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 10;
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
 /// From this share on (some 400 ms of queue) a queue is taken for full.
 const FULL: f64 = 0.7;
 /// Media below this share of the estimate does not test it.
@@ -106,6 +111,8 @@ pub(crate) struct SendBwe {
     path_since: Mono,
     /// When a packet with a number, not padding, was last sent.
     picture_at: Option<Mono>,
+    /// Looks at the path since.
+    looks: u32,
     /// The rate before an outage, and until when bursts look for it again.
     regain: Option<(Bitrate, Mono)>,
     bitrate: Bitrate,
@@ -131,6 +138,7 @@ impl SendBwe {
             wanted: None,
             path_since: Mono::ZERO,
             picture_at: None,
+            looks: 0,
             regain: None,
             bitrate: start,
         }
@@ -175,7 +183,7 @@ impl SendBwe {
         self.outage.sent(now);
         self.pacer.sent(now, size);
         if !is_padding {
-            self.picture_at = Some(now);
+            (self.picture_at, self.looks) = (Some(now), 0);
             self.media.sent(now, size);
         }
         let cluster = self.prober.sent(now, size);
@@ -273,6 +281,7 @@ impl SendBwe {
             if !self.outage.is_silent() {
                 self.on_path_changed(now);
             }
+            self.looks = self.looks.saturating_add(1);
             self.probe(now, self.bitrate.scaled(PROBE));
         } else if self.outage.is_silent() {
             self.prober.cancel();
@@ -284,7 +293,8 @@ impl SendBwe {
     fn idle_look_at(&self) -> Option<Mono> {
         let useful = self.wanted.unwrap_or(self.config.max).min(self.config.max);
         let picture_at = self.picture_at.filter(|_| useful > self.bitrate)?;
-        Some((picture_at + IDLE).max(self.prober.idle_next()))
+        let pause = if self.looks < LOOKS { LOOK } else { LOOK_SELDOM };
+        Some((picture_at + IDLE).max(self.prober.last_at() + pause))
     }
 
     fn is_idle(&self, now: Mono) -> bool {
