@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use rtc::sdp::{MediaDescription, SessionDescription};
 
-use super::section::Section;
+use super::section::{Direction, Section};
 use crate::{handle::JoinError, transport::dtls::Fingerprint};
 
 /// Largest offer taken. Chromium's with ten media sections is about 40 kB.
@@ -42,10 +42,10 @@ pub(crate) fn parse_offer(sdp: &str) -> Result<Offer, JoinError> {
     if media.len() > MAX_SECTIONS {
         return Err(bad(format!("more than {MAX_SECTIONS} media sections")));
     }
-    let sections: Vec<Section> = media
-        .iter()
-        .map(|m| Section::read(m).ok_or_else(|| bad("a media section's mid is not usable".into())))
-        .collect::<Result<_, _>>()?;
+    let all = Direction::of(|key| description.has_attribute(key)).unwrap_or_default();
+    let no_mid = || bad("a media section's mid is not usable".into());
+    let sections: Vec<Section> =
+        media.iter().map(|m| Section::read(m, all).ok_or_else(no_mid)).collect::<Result<_, _>>()?;
     check_sections(&sections)?;
     let ice_ufrag = attribute(&description, "ice-ufrag").unwrap_or_default().to_owned();
     if !UFRAG.contains(&ice_ufrag.len()) {
@@ -174,6 +174,21 @@ pub(super) mod tests {
         assert!(!parse_offer(&refused).unwrap().sections[1].usable());
         let bundled = format!("{refused}a=bundle-only\r\n");
         assert!(parse_offer(&bundled).unwrap().sections[1].usable());
+    }
+
+    #[test]
+    fn a_direction_of_the_whole_session_is_that_of_every_section_with_none_of_its_own() {
+        let session = |direction: &str| {
+            let own = format!("{H264}a=sendrecv\r\n");
+            let offer = offer(&own).replacen("m=audio", &format!("a={direction}\r\nm=audio"), 1);
+            let [audio, video] = parse_offer(&offer)?.sections.try_into().unwrap();
+            assert_eq!(video.direction, Direction { send: true, receive: true }, "{direction}");
+            Ok::<_, JoinError>((audio.direction.send, audio.direction.receive))
+        };
+        assert_eq!(session("sendonly"), Ok((true, false)));
+        assert_eq!(session("recvonly"), Ok((false, true)));
+        assert_eq!(session("inactive"), Ok((false, false)));
+        assert_eq!(session("sendrecv"), Ok((true, true)));
     }
 
     #[test]

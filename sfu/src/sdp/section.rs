@@ -15,6 +15,31 @@ pub(crate) struct Direction {
     pub(crate) receive: bool,
 }
 
+impl Default for Direction {
+    /// Where nothing is said (RFC 8866 section 6.7).
+    fn default() -> Self {
+        Self { send: true, receive: true }
+    }
+}
+
+impl Direction {
+    /// What a session or a media section itself says, which has the attributes that `has` knows.
+    pub(super) fn of(has: impl Fn(&'static str) -> bool) -> Option<Self> {
+        let (send, receive) = if has("inactive") {
+            (false, false)
+        } else if has("sendonly") {
+            (true, false)
+        } else if has("recvonly") {
+            (false, true)
+        } else if has("sendrecv") {
+            (true, true)
+        } else {
+            return None;
+        };
+        Some(Self { send, receive })
+    }
+}
+
 /// A stream the client announced by number: media and, where there is one, its repair stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sending {
@@ -49,8 +74,9 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// Reads a section; `None` without a usable MID.
-    pub(crate) fn read(media: &MediaDescription) -> Option<Self> {
+    /// Reads a section of a session that says `all` of the direction of its sections; `None`
+    /// without a usable MID.
+    pub(crate) fn read(media: &MediaDescription, all: Direction) -> Option<Self> {
         let value = |key: &str| media.attribute(key).flatten().map(str::trim);
         let mid = value("mid").unwrap_or("0").to_owned();
         if !is_token(&mid) {
@@ -83,7 +109,7 @@ impl Section {
             protocol: name.protos.join("/"),
             first_format: name.formats.first().cloned().unwrap_or_else(|| "0".into()),
             audio,
-            direction: direction(media, is_refused(media)),
+            direction: direction(media, all),
             payload_types,
             extensions,
             extension_lines,
@@ -120,18 +146,12 @@ fn is_refused(media: &MediaDescription) -> bool {
     media.media_name.port.value == 0 && media.attribute("bundle-only").is_none()
 }
 
-fn direction(media: &MediaDescription, refused: bool) -> Direction {
-    let has = |key| media.has_attribute(key);
-    let (send, receive) = if refused || has("inactive") {
-        (false, false)
-    } else if has("sendonly") {
-        (true, false)
-    } else if has("recvonly") {
-        (false, true)
-    } else {
-        (true, true)
-    };
-    Direction { send, receive }
+/// A session's direction is the default of its sections' (RFC 8866 section 6.7).
+fn direction(media: &MediaDescription, all: Direction) -> Direction {
+    if is_refused(media) {
+        return Direction { send: false, receive: false };
+    }
+    Direction::of(|key| media.has_attribute(key)).unwrap_or(all)
 }
 
 /// The layers of `a=simulcast:send` (RFC 8853) that have an `a=rid:… send` line (RFC 8851).
