@@ -30,7 +30,7 @@ use crate::{
 /// How exactly graces and expiries are kept.
 const TICK: Duration = Duration::from_millis(500);
 /// A gap of this length is a loss staff must hear of while the customer is still there.
-const GAP_ALARM_MS: u64 = 2_000;
+const GAP_ALARM: Duration = Duration::from_secs(2);
 
 pub(super) struct Branch {
     registry: Registry,
@@ -284,7 +284,12 @@ impl Branch {
             }
             RecorderEvent::Gap { recording, participant, kind, millis } => {
                 tracing::warn!(%recording, %participant, kind = kind.as_str(), millis, "gap");
-                if let Some(id) = of(recording).filter(|_| millis >= GAP_ALARM_MS) {
+                let (gap, now) = (Duration::from_millis(millis), self.now().mono);
+                let id = of(recording).filter(|_| gap >= GAP_ALARM);
+                let place = id.and_then(|id| self.registry.places.get(&id));
+                if let Some((id, place)) = id.zip(place)
+                    && place.visit.staff_miss(participant, gap, now)
+                {
                     self.tell(id, Command::Alarm("media_gap"));
                 }
             }

@@ -1,5 +1,7 @@
 //! Supervisors who attend a call, mutes, and what the media plane says of the call.
 
+use std::time::Duration;
+
 use vbranch_domain::{
     MediaKind, Mono, ParticipantId, Quality, Seat, Slot, UserId, recording::RecordedParticipant,
     timeline::TimelineKind,
@@ -22,6 +24,8 @@ pub(super) struct Attendance {
     connected: bool,
     /// Since when the connection is missing.
     lost: Option<Mono>,
+    /// Since when they attend as they do now.
+    mode_since: Mono,
     /// Connections given so far.
     joins: u32,
 }
@@ -57,6 +61,21 @@ impl Visit {
         self.state.supervisors.iter().any(|s| s.participant == participant)
     }
 
+    /// Whether it is news to the staff that the media of `who` are missing for the last `gap`.
+    ///
+    /// Of a supervisor only what went missing while they attended in one way, and not silently:
+    /// the recorder cannot tell a loss from the silence of one who listens, and staff who heard of
+    /// it would know that somebody does.
+    #[must_use]
+    pub fn staff_miss(&self, who: ParticipantId, gap: Duration, now: Mono) -> bool {
+        let Some((_, mode)) = self.attendants().find(|(s, _)| s.participant == who) else {
+            return !self.is_supervisor(who);
+        };
+        let attendance = self.live.attendance.iter().find(|a| a.participant == who);
+        mode != SupervisionMode::Silent
+            && attendance.is_some_and(|a| now.since(a.mode_since) >= gap)
+    }
+
     pub(super) fn attending(&self, id: UserId) -> Result<(Supervisor, SupervisionMode), Refusal> {
         self.attendants().find(|(s, _)| s.id == id).ok_or(Refusal::NotSupervising)
     }
@@ -78,6 +97,8 @@ impl Visit {
             Some(Supervisor { mode: Some(_), participant, .. }) => {
                 self.emit(out, VisitEvent::SupervisionChanged { supervisor: by, mode });
                 out.port(PortCall::SetSeat(participant, mode.seat()));
+                let now = out.now.mono;
+                self.attend(participant, |a| a.mode_since = now);
                 let seat = mode.seat();
                 self.mark(out, TimelineKind::SupervisionChanged { supervisor: by, seat });
                 Ok(())
@@ -104,7 +125,7 @@ impl Visit {
         self.emit(out, VisitEvent::SupervisionBegan { supervisor: by, participant, mode });
         // Not in the call yet: who never joins does not attend for ever.
         let now = out.now.mono;
-        self.attend(participant, |a| a.lost = Some(now));
+        self.attend(participant, |a| (a.lost, a.mode_since) = (Some(now), now));
         if let Some(recording) = self.state.recording.filter(|_| new) {
             let who = RecordedParticipant { id: participant, role: "supervisor".to_owned() };
             out.port(PortCall::AddParticipant(recording, who));
@@ -247,8 +268,8 @@ impl Visit {
         match all.iter_mut().find(|a| a.participant == participant) {
             Some(attendance) => change(attendance),
             None => {
-                let mut attendance =
-                    Attendance { participant, connected: false, lost: None, joins: 0 };
+                let (connected, lost, mode_since, joins) = (false, None, Mono::ZERO, 0);
+                let mut attendance = Attendance { participant, connected, lost, mode_since, joins };
                 change(&mut attendance);
                 all.push(attendance);
             }

@@ -6,6 +6,8 @@ mod abuse;
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod call_news;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod document;

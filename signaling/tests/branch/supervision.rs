@@ -1,28 +1,32 @@
-//! Supervisors who attend calls, mutes, and what pages are told of a call.
+//! Supervisors who attend calls, and mutes.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
-use vbranch_domain::{MediaKind, ParticipantId, Quality, QualityCause, Seat, Slot};
-use vbranch_signaling::ports::PortEvent;
+use vbranch_domain::{MediaKind, ParticipantId, Seat};
 
 use crate::{
     auth::cookie,
     support::{Branch, Customer, OFFER, Person, eventually, socket::Socket},
 };
 
-fn path(visit: &str) -> String {
+pub(super) fn path(visit: &str) -> String {
     format!("/api/v1/visits/{visit}/supervision")
 }
 
-async fn attend(supervisor: &Person, visit: &str, mode: &str) -> (u16, Value) {
+pub(super) async fn attend(supervisor: &Person, visit: &str, mode: &str) -> (u16, Value) {
     supervisor.post(&path(visit), json!({ "mode": mode })).await
 }
 
 /// Attends with media up; gives the place in the call.
-async fn attend_with_media(branch: &Branch, boss: &Person, visit: &str, mode: &str) -> String {
+pub(super) async fn attend_with_media(
+    branch: &Branch,
+    boss: &Person,
+    visit: &str,
+    mode: &str,
+) -> String {
     assert_eq!(attend(boss, visit, mode).await.0, 200);
     let (status, answer) =
         boss.post(&format!("{}/media", path(visit)), json!({"sdp": OFFER})).await;
@@ -32,7 +36,7 @@ async fn attend_with_media(branch: &Branch, boss: &Person, visit: &str, mode: &s
     boss.get(&path(visit)).await.1["call"]["me"].as_str().unwrap().to_owned()
 }
 
-async fn end(supervisor: &Person, visit: &str) -> u16 {
+pub(super) async fn end(supervisor: &Person, visit: &str) -> u16 {
     let end = supervisor.request(Method::DELETE, &path(visit));
     end.header("content-type", "application/json").send().await.unwrap().status().as_u16()
 }
@@ -46,12 +50,12 @@ fn seat_of(branch: &Branch, participant: &str) -> Option<Seat> {
     branch.peers.state().seats.get(&participant.parse().unwrap()).copied()
 }
 
-async fn staff_view(staff: &Person, visit: &str) -> Value {
+pub(super) async fn staff_view(staff: &Person, visit: &str) -> Value {
     staff.get(&format!("/api/v1/visits/{visit}")).await.1
 }
 
 /// A call, its staff member, and a supervisor.
-async fn scene(branch: &Branch) -> (Person, Customer, String, Person) {
+pub(super) async fn scene(branch: &Branch) -> (Person, Customer, String, Person) {
     let staff = branch.sign_in("staff").await;
     let (customer, visit) = branch.call(&staff).await;
     (staff, customer, visit, branch.sign_in("supervisor").await)
@@ -206,43 +210,6 @@ async fn staff_mute_the_customer_and_it_lasts_across_a_reload() {
     }
     let refused = boss.refused(&path, mute(who.to_string(), true)).await;
     assert_eq!(refused, (403, "not_your_visit".to_owned()));
-}
-
-#[tokio::test]
-async fn pages_are_told_slots_speaker_and_quality_as_far_as_they_concern_them() {
-    let branch = Branch::start().await;
-    let (staff, customer, visit, boss) = scene(&branch).await;
-    attend_with_media(&branch, &boss, &visit, "silent").await;
-    let me = |view: &Value| view["call"]["me"].as_str().unwrap().parse::<ParticipantId>().unwrap();
-    let (c, s) = (me(&customer.view().await), me(&staff_view(&staff, &visit).await));
-    let call = branch.peers.state().recordings[0].meta.call;
-    let slots = vec![Slot { mid: "1".to_owned(), kind: MediaKind::Video, from: Some(s) }];
-    let quality = Quality { score: 2.5, cause: Some(QualityCause::Loss) };
-    let (stranger, participant) = (ParticipantId::random(), Some(c));
-    for event in [
-        PortEvent::Slots { call, participant: c, slots },
-        PortEvent::ActiveSpeaker { call, participant },
-        PortEvent::Quality { call, participant: c, quality },
-        PortEvent::Quality { call, participant: s, quality },
-        PortEvent::Quality { call, participant: stranger, quality },
-        PortEvent::ActiveSpeaker { call, participant: Some(stranger) },
-    ] {
-        branch.peers.send(event).await;
-    }
-    let poor = json!({"score": 2.5, "cause": "loss"});
-    eventually(async || {
-        staff_view(&staff, &visit).await["call"]["participants"][1]["quality"] == poor
-    })
-    .await;
-    let seen = customer.view().await["call"].clone();
-    assert_eq!(seen["slots"], json!([{"mid": "1", "kind": "video", "from": s.to_string()}]));
-    assert_eq!(seen["speaker"], json!(c.to_string()));
-    assert_eq!(seen["participants"][0]["quality"], poor, "one's own");
-    assert_eq!(seen["participants"][1]["quality"], Value::Null, "not the bank's");
-    let desk = staff_view(&staff, &visit).await["call"].clone();
-    assert_eq!((&desk["slots"], &desk["participants"][0]["quality"]), (&json!([]), &poor));
-    let (_, overseen) = boss.get(&path(&visit)).await;
-    assert_eq!(overseen["call"]["participants"][0]["quality"], poor);
 }
 
 #[tokio::test]
