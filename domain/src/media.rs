@@ -53,6 +53,19 @@ impl MediaKind {
     }
 }
 
+/// How pictures are coded. Nothing is transcoded: who is to see a picture has to take its sender's.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoCodec {
+    /// Constrained baseline (RFC 6184); what everybody sends who is not told otherwise.
+    #[default]
+    H264,
+    /// RFC 7741.
+    Vp8,
+}
+
 /// One media stream of one participant. Stable across reloads; see [`Leg`] for what changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId {

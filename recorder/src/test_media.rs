@@ -32,8 +32,8 @@ pub(crate) struct Script {
     pub microphone: bool,
     /// When the camera films.
     pub camera: Range<f64>,
-    /// From when on the camera's picture is coded as VP8.
-    pub vp8_from: f64,
+    /// When the camera's picture is coded as VP8.
+    pub vp8: Range<f64>,
     /// When a screen is shared, coded as VP8.
     pub screen: Range<f64>,
     /// When the camera is off in between.
@@ -68,7 +68,7 @@ impl Script {
             sizes: vec![(0.0, 160, 120)],
             microphone: true,
             camera: 0.0..f64::MAX,
-            vp8_from: f64::MAX,
+            vp8: f64::MAX..f64::MAX,
             screen: f64::MAX..f64::MAX,
             camera_off: Vec::new(),
             reloads: Vec::new(),
@@ -197,6 +197,7 @@ impl LegFilm<'_> {
         let pictures = ((self.time.end - self.time.start) * f64::from(self.script.fps)) as u64;
         let mut need_key = true;
         let mut clip = Vp8Clip::open();
+        let mut was_vp8 = false;
         for n in 0..pictures {
             let t = self.time.start + n as f64 / f64::from(self.script.fps);
             if !self.script.films(t) {
@@ -206,7 +207,9 @@ impl LegFilm<'_> {
                 size = self.script.size(t);
                 need_key = true;
             }
-            let (payload, keyframe) = if t >= self.script.vp8_from {
+            let vp8 = self.script.vp8.contains(&t);
+            need_key |= std::mem::replace(&mut was_vp8, vp8) != vp8;
+            let (payload, keyframe) = if vp8 {
                 clip.next(need_key)
             } else {
                 if need_key {

@@ -16,6 +16,7 @@ use rtc::crypto::default_provider;
 use tokio::sync::oneshot;
 use vbranch_domain::{
     CallId, Clock, MediaKind, ParticipantId, Quality, Seat, Slot, SystemClock, Tap, TrackId,
+    VideoCodec,
 };
 
 use crate::{
@@ -77,6 +78,16 @@ pub enum SfuEvent {
         participant: ParticipantId,
         /// How good it is.
         quality: Quality,
+    },
+    /// A participant is to send pictures in another codec from now on, so that all who take
+    /// part openly can see them. Until told otherwise that is H.264.
+    VideoCodec {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: ParticipantId,
+        /// In which codec: of those it offered, also on later connections.
+        codec: VideoCodec,
     },
 }
 

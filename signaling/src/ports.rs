@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use vbranch_domain::{
-    CallId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UserId,
+    CallId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UserId, VideoCodec,
     kyc::KycEvent,
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
@@ -196,6 +196,16 @@ pub enum PortEvent {
         participant: ParticipantId,
         /// How good it is now.
         quality: Quality,
+    },
+    /// A participant is to send pictures in another codec from now on, so that all who take
+    /// part openly can see them. Until then that is H.264; it lasts across reconnections.
+    VideoCodec {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        participant: ParticipantId,
+        /// In which codec.
+        codec: VideoCodec,
     },
     /// From the recorder.
     Recorder(RecorderEvent),

@@ -123,6 +123,7 @@ function callOf(me: keyof typeof SEATS, who: string, more: Partial<CallView> = {
       quality: QUALITIES[at] ?? null,
     })),
     speaker: heard[0] ?? null,
+    video_codec: "h264",
     ...more,
     slots: [...voices, ...pictures, ...(more.slots ?? [])],
   };

@@ -11,7 +11,7 @@ use vbranch_domain::{EncodedFrame, Leg, MediaKind, Payload, RtpTime, TrackId};
 
 use super::*;
 use crate::{
-    segment::{GapCause, GapEntry, InitSegment, MAX_SEGMENT, Segment},
+    segment::{GapCause, GapEntry, InitHash, InitSegment, MAX_SEGMENT, Segment},
     test_media::{Film, Script, time_of},
 };
 
@@ -379,7 +379,7 @@ fn hostile_input_stays_within_bounds() {
 
 #[test]
 fn vp8_plays_in_full_and_in_sync() {
-    let script = Script { vp8_from: 0.0, ..Script::clean(ParticipantId::random(), 6.0) };
+    let script = Script { vp8: 0.0..f64::MAX, ..Script::clean(ParticipantId::random(), 6.0) };
     let film = script.shoot();
     let take = Take::of(script.start, &film);
     assert_eq!((take.inits.len(), &take.gaps[..]), (1, &[][..]));
@@ -397,7 +397,7 @@ fn vp8_plays_in_full_and_in_sync() {
 
 #[test]
 fn another_coding_starts_a_new_init_section_at_its_key_frame() {
-    let script = Script { vp8_from: 3.0, ..Script::clean(ParticipantId::random(), 6.0) };
+    let script = Script { vp8: 3.0..f64::MAX, ..Script::clean(ParticipantId::random(), 6.0) };
     let film = script.shoot();
     let mut items = film.items;
     // The browser's first pictures in the new coding are no use before its key frame.
@@ -421,6 +421,41 @@ fn another_coding_starts_a_new_init_section_at_its_key_frame() {
         let Some((pictures, errors)) = decode(&path) else { return };
         assert!(pictures > 25 && errors.is_empty(), "{pictures} pictures, {errors}");
     }
+}
+
+#[test]
+fn a_coding_that_changes_there_and_back_costs_no_picture() {
+    let script = Script { vp8: 3.0..6.0, ..Script::clean(ParticipantId::random(), 9.0) };
+    let film = script.shoot();
+    let take = Take::of(script.start, &film);
+    assert_eq!(take.gaps, [], "each coding begins with a key frame");
+    let used: Vec<InitHash> = take.segments.iter().map(|segment| segment.init).collect();
+    let coding = |hash: &InitHash| {
+        let init = take.inits.iter().find(|init| init.hash == *hash).unwrap();
+        init.codecs[0].codec.split('.').next().unwrap().to_owned()
+    };
+    let mut in_order: Vec<String> = used.iter().map(coding).collect();
+    in_order.dedup();
+    assert_eq!(in_order, ["avc3", "vp08", "avc3"]);
+    let mut end = Duration::ZERO;
+    for segment in &take.segments {
+        // Sound and picture are not cut at one instant.
+        let apart = segment.start.abs_diff(end);
+        assert!(segment.sequence == 0 || apart < Duration::from_millis(100), "{apart:?}");
+        end = segment.start + segment.duration;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let different: std::collections::BTreeSet<InitHash> = used.into_iter().collect();
+    let mut pictures = 0;
+    for hash in &different {
+        let init = take.inits.iter().find(|init| init.hash == *hash).unwrap();
+        let Some((decoded, errors)) = decode(&write(folder.path(), init, &take.segments)) else {
+            return;
+        };
+        assert_eq!(errors, "");
+        pictures += decoded;
+    }
+    assert_eq!((different.len(), pictures), (2, film.frames(MediaKind::Video)));
 }
 
 #[test]

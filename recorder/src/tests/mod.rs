@@ -146,8 +146,8 @@ impl Rig {
     }
 }
 
-/// From when on the camera is VP8, and when a screen is shared: never.
-const NO_VP8: (f64, std::ops::Range<f64>) = (f64::MAX, f64::MAX..f64::MAX);
+const ALWAYS: std::ops::Range<f64> = 0.0..f64::MAX;
+const NEVER: std::ops::Range<f64> = f64::MAX..f64::MAX;
 
 /// A call of a customer and a member of staff.
 struct Call {
@@ -162,9 +162,9 @@ impl Call {
         let (customer, staff) = (ParticipantId::random(), ParticipantId::random());
         let films = [customer, staff].map(|who| {
             // The staff member's browser sends VP8, and a screen.
-            let (vp8_from, screen) = if who == staff { (0.0, 1.0..f64::MAX) } else { NO_VP8 };
+            let (vp8, screen) = if who == staff { (ALWAYS, 1.0..f64::MAX) } else { (NEVER, NEVER) };
             let clean = Script::clean(who, seconds);
-            Script { start: START, vp8_from, screen, ..clean }.shoot()
+            Script { start: START, vp8, screen, ..clean }.shoot()
         });
         let end = films.iter().map(|film| film.end).max().unwrap();
         let mut items: Vec<_> = films.into_iter().flat_map(|film: Film| film.items).collect();

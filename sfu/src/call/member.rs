@@ -1,9 +1,10 @@
 //! One participant of a call and its present connection.
 
-use vbranch_domain::{Leg, MediaKind, ParticipantId, Seat};
+use vbranch_domain::{Leg, MediaKind, ParticipantId, Seat, VideoCodec};
 
 use super::{
     PeerKey,
+    codec::VideoCodecs,
     kinds::Kinds,
     slots::{SlotSpec, Slots},
 };
@@ -15,6 +16,10 @@ pub(crate) struct Media {
     pub(crate) sends: Kinds,
     /// The sections on which it receives, in the order that slot indices refer to.
     pub(crate) slots: Vec<SlotSpec>,
+    /// In what it can send pictures.
+    pub(crate) sends_in: VideoCodecs,
+    /// In what it can be sent pictures.
+    pub(crate) takes: VideoCodecs,
 }
 
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub(super) struct Member {
     pub(super) sends: Kinds,
     pub(super) muted: Kinds,
     pub(super) slots: Slots,
+    pub(super) sends_in: VideoCodecs,
+    pub(super) takes: VideoCodecs,
+    /// What it was told to send pictures in.
+    pub(super) codec: VideoCodec,
 }
 
 impl Member {
@@ -46,6 +55,9 @@ impl Member {
             sends: Kinds::default(),
             muted: Kinds::default(),
             slots: Slots::default(),
+            sends_in: VideoCodecs::default(),
+            takes: VideoCodecs::default(),
+            codec: VideoCodec::default(),
         }
     }
 
@@ -56,6 +68,7 @@ impl Member {
         self.up = false;
         self.sends = media.sends;
         self.slots = Slots::new(media.slots);
+        (self.sends_in, self.takes) = (media.sends_in, media.takes);
         (leg, self.peer.replace(peer))
     }
 
@@ -73,6 +86,7 @@ impl Member {
             self.present = false;
             self.sends = Kinds::default();
             self.slots = Slots::default();
+            (self.sends_in, self.takes) = Default::default();
         }
     }
 

@@ -10,11 +10,13 @@
 //! |---|---|
 //! | `matrix.rs` | who may receive what, by seat |
 //! | `slots.rs` | which source is in which slot |
+//! | `codec.rs` | which codec a participant sends pictures in |
 //! | `speaker.rs` | who is speaking |
 //! | `allocate.rs` | which layer of a source a subscriber's bandwidth is spent on |
 //! | `quality.rs` | how good a participant's connection is |
 
 pub(crate) mod allocate;
+pub(crate) mod codec;
 pub(crate) mod kinds;
 mod matrix;
 pub(crate) mod member;
@@ -25,10 +27,11 @@ mod speaker;
 #[cfg(test)]
 mod tests;
 
-use vbranch_domain::{Leg, MediaKind, Mono, ParticipantId, Seat, Slot, TrackId};
+use vbranch_domain::{Leg, MediaKind, Mono, ParticipantId, Seat, Slot, TrackId, VideoCodec};
 
 use self::{
     allocate::Class,
+    codec::codec_for,
     kinds::index,
     matrix::{is_open, may_receive},
     member::{Media, Member},
@@ -66,6 +69,15 @@ pub(crate) struct Effects {
     pub(crate) keyframes: Vec<TrackId>,
     /// Somebody else is speaking.
     pub(crate) speaker: Option<SpeakerChanged>,
+    /// Who is to send pictures in another codec from now on.
+    pub(crate) codecs: Vec<CodecChanged>,
+}
+
+/// In what a participant is to send pictures now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CodecChanged {
+    pub(crate) participant: ParticipantId,
+    pub(crate) codec: VideoCodec,
 }
 
 /// The slots of one subscriber's present connection that changed.
@@ -259,7 +271,7 @@ impl Call {
         self.settle()
     }
 
-    /// Assigns every subscriber's slots anew and rebuilds the route table.
+    /// Assigns every subscriber's slots anew, rebuilds the route table and chooses codecs.
     fn settle(&mut self) -> Effects {
         let mut slots = vec![];
         for at in 0..self.members.len() {
@@ -272,7 +284,31 @@ impl Call {
                 slots.push(SlotsChanged { subscriber: member.participant, peer, changes });
             }
         }
-        Effects { slots, keyframes: self.reroute(), speaker: None }
+        Effects { slots, keyframes: self.reroute(), speaker: None, codecs: self.choose_codecs() }
+    }
+
+    /// Chooses every participant's codec anew; gives those that changed. Goes by who may see whom
+    /// and not by the slots of the moment: a codec changes by a key frame, which costs everybody.
+    fn choose_codecs(&mut self) -> Vec<CodecChanged> {
+        let chosen: Vec<VideoCodec> = self.members.iter().map(|m| self.codec_of(m)).collect();
+        let members = self.members.iter_mut().zip(chosen);
+        let changed = members.filter(|(m, codec)| m.codec != *codec).map(|(m, codec)| {
+            m.codec = codec;
+            CodecChanged { participant: m.participant, codec }
+        });
+        changed.collect()
+    }
+
+    /// Only those count whom everybody may know of: a sender's change would give a silent supervisor
+    /// away.
+    fn codec_of(&self, sender: &Member) -> VideoCodec {
+        let sees = |m: &&Member| {
+            m.participant != sender.participant
+                && is_open(m.seat)
+                && may_receive(sender.seat, m.seat, MediaKind::Video)
+        };
+        let viewers = self.members.iter().filter(sees).map(|m| (m.seat, m.takes));
+        codec_for(sender.sends_in, viewers)
     }
 
     /// What the member at this place may be shown, in the order in which its senders joined.

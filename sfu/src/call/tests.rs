@@ -3,6 +3,7 @@ use std::time::Duration;
 use MediaKind::{Audio, Screen, Video};
 
 use super::{
+    codec::VideoCodecs,
     kinds::Kinds,
     slots::{SlotKind, SlotSpec},
     *,
@@ -15,7 +16,14 @@ fn media(audio: usize, pictures: usize) -> Media {
     Media {
         sends: [Audio, Video].into_iter().collect(),
         slots: slots.map(|(n, kind)| SlotSpec { mid: n.to_string(), kind }).collect(),
+        ..Media::default()
     }
+}
+
+/// The same of a browser without H.264.
+fn vp8_only() -> Media {
+    let vp8 = VideoCodecs { h264: false, vp8: true };
+    Media { sends_in: vp8, takes: vp8, ..media(3, 3) }
 }
 
 struct Party {
@@ -127,6 +135,56 @@ fn a_screen_is_shown_beside_the_camera_and_asks_for_a_key_frame() {
     assert_eq!(call.class(track(&staff, Screen)), Class::Screen);
     let _ = call.publish(staff.id, Screen, false);
     assert!(reaches(&call, &staff, Screen).is_empty());
+}
+
+#[test]
+fn pictures_are_sent_in_vp8_for_as_long_as_somebody_who_may_see_them_takes_nothing_else() {
+    let mut call = Call::default();
+    let told = |of: &[(&Party, VideoCodec)]| -> Vec<CodecChanged> {
+        of.iter().map(|(who, codec)| CodecChanged { participant: who.id, codec: *codec }).collect()
+    };
+    let (staff, effects) = join(&mut call, Seat::Staff, 1);
+    assert_eq!(effects.codecs, [], "H.264 is what everybody sends untold");
+    let (customer, _) = join(&mut call, Seat::Customer, 2);
+
+    let joined = call.join(customer.id, Seat::Customer, 3, vp8_only()).unwrap();
+    let both = [(&staff, VideoCodec::Vp8), (&customer, VideoCodec::Vp8)];
+    assert_eq!(joined.effects.codecs, told(&both), "before the first packet to the new page");
+    assert_eq!(call.connected(customer.id, 3).codecs, [], "only news");
+    let (boss, effects) = join(&mut call, Seat::SupervisorSilent, 4);
+    assert_eq!(effects.codecs, [], "whom nobody sees sends what it likes");
+    let effects = call.set_seat(boss.id, Seat::SupervisorBargedIn);
+    assert_eq!(effects.codecs, told(&[(&boss, VideoCodec::Vp8)]));
+
+    assert_eq!(call.left(customer.id, 2).codecs, [], "the page before is not the present one");
+    let h264 = |who| (who, VideoCodec::H264);
+    let all = told(&[h264(&staff), h264(&customer), h264(&boss)]);
+    let joined = call.join(customer.id, Seat::Customer, 5, media(3, 3)).unwrap();
+    assert_eq!(joined.effects.codecs, all, "the customer is back with H.264");
+
+    let guest = ParticipantId::random();
+    let listens = Media { slots: media(1, 0).slots, ..Media::default() };
+    let _ = call.join(guest, Seat::ThirdParty, 6, listens).unwrap();
+    let joined = call.join(guest, Seat::ThirdParty, 7, vp8_only()).unwrap();
+    assert_eq!(joined.effects.codecs.len(), 4, "everybody, the guest itself included");
+    let effects = call.left(guest, 7);
+    assert_eq!(effects.codecs.len(), 4, "gone, and all is as before");
+    assert!(effects.codecs.iter().all(|told| told.codec == VideoCodec::H264));
+}
+
+#[test]
+fn a_supervisor_who_takes_vp8_alone_changes_nothing_before_joining_in() {
+    let mut call = Call::default();
+    let _ = join(&mut call, Seat::Customer, 1);
+    let _ = join(&mut call, Seat::Staff, 2);
+    let boss = ParticipantId::random();
+    let joined = call.join(boss, Seat::SupervisorSilent, 3, vp8_only()).unwrap();
+    let told = |effects: Effects| effects.codecs.into_iter().filter(move |c| c.participant != boss);
+    assert_eq!(told(joined.effects).count(), 0, "nobody may notice");
+    assert_eq!(told(call.connected(boss, 3)).count(), 0);
+    assert_eq!(told(call.set_seat(boss, Seat::SupervisorWhispering)).count(), 0);
+    assert_eq!(told(call.set_seat(boss, Seat::SupervisorBargedIn)).count(), 2);
+    assert_eq!(told(call.set_seat(boss, Seat::SupervisorSilent)).count(), 2, "and back");
 }
 
 #[test]

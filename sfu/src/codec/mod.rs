@@ -10,14 +10,7 @@ pub(crate) mod layers;
 pub(crate) mod meter;
 pub(crate) mod vp8;
 
-/// How a picture stream is coded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum VideoCodec {
-    /// RFC 6184, packetization mode 0 or 1.
-    H264,
-    /// RFC 7741.
-    Vp8,
-}
+pub(crate) use vbranch_domain::VideoCodec;
 
 /// A payload that breaks its format (RFC 6184, RFC 7741). Nothing of it is worth forwarding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

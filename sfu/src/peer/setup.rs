@@ -14,6 +14,7 @@ use super::{
 use crate::{
     bwe::{ArrivalLog, BweConfig},
     call::{
+        codec::VideoCodecs,
         member::Media,
         slots::{MAX_SLOTS, SlotKind, SlotSpec},
     },
@@ -95,6 +96,8 @@ impl Peer {
             .map(|p| p.kind())
             .filter(|kind| *kind != MediaKind::Screen)
             .collect();
+        media.takes = video_codecs(receiving(&offer.sections));
+        media.sends_in = video_codecs(sending(&offer.sections));
         let numbered = extensions.transport_sequence.is_some()
             && offer.sections.iter().any(|s| s.transport_cc);
         let adapts = numbered && slots.iter().any(|s| s.kind() == SlotKind::Picture);
@@ -182,6 +185,19 @@ fn receives(section: &Section) -> bool {
 
 fn receiving(sections: &[Section]) -> impl Iterator<Item = &Section> {
     sections.iter().filter(|s| receives(s)).take(MAX_SLOTS)
+}
+
+fn sending(sections: &[Section]) -> impl Iterator<Item = &Section> {
+    sections.iter().filter(|s| s.usable() && s.direction.send)
+}
+
+/// What all of these sections that carry pictures have.
+fn video_codecs<'a>(sections: impl Iterator<Item = &'a Section>) -> VideoCodecs {
+    let pictures = sections.filter(|s| !s.audio).map(|s| s.payload_types);
+    pictures.fold(VideoCodecs::default(), |all, types| VideoCodecs {
+        h264: all.h264 && types.h264.is_some(),
+        vp8: all.vp8 && types.vp8.is_some(),
+    })
 }
 
 /// With BUNDLE an id means the same in every section (RFC 9143 section 9.1): the first

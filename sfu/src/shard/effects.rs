@@ -6,7 +6,7 @@ use vbranch_domain::{CallId, MediaKind, ParticipantId, TrackId, tap::NtpTime};
 
 use super::{Now, Shard};
 use crate::{
-    call::{Effects, PeerKey, SpeakerChanged},
+    call::{CodecChanged, Effects, PeerKey, SpeakerChanged},
     handle::SfuEvent,
     peer::{CloseReason, PeerEvent},
     tap::feed::Input,
@@ -67,6 +67,10 @@ impl Shard {
         }
         if let Some(SpeakerChanged(participant)) = effects.speaker {
             self.tell(SfuEvent::ActiveSpeaker { call, participant });
+        }
+        for CodecChanged { participant, codec } in effects.codecs {
+            tracing::info!(%call, %participant, ?codec, "pictures are to be sent in");
+            self.tell(SfuEvent::VideoCodec { call, participant, codec });
         }
     }
 

@@ -235,6 +235,9 @@ impl Branch {
             PortEvent::Quality { call, participant, quality } => {
                 self.hear_call(call, Some(participant), CallNews::Quality(participant, quality));
             }
+            PortEvent::VideoCodec { call, participant, codec } => {
+                self.hear_call(call, Some(participant), CallNews::Codec(participant, codec));
+            }
             PortEvent::Kyc { call, participant, event } => {
                 let whose = self.registry.owner_of(call, participant);
                 if let Some((id, Whose::Party(Party::Customer))) = whose {

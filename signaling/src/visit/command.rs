@@ -2,6 +2,7 @@
 
 use vbranch_domain::{
     MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UnixMillis, UserId,
+    VideoCodec,
     kyc::KycEvent,
     recording::{ArtifactRef, RecordedParticipant},
     timeline::TimelineEvent,
@@ -167,6 +168,8 @@ pub enum CallNews {
     Speaker(Option<ParticipantId>),
     /// How good a participant's connection is.
     Quality(ParticipantId, Quality),
+    /// What a participant is to send pictures in.
+    Codec(ParticipantId, VideoCodec),
 }
 
 impl Command {

@@ -122,6 +122,7 @@ impl Visit {
                 .collect(),
             slots: call.slots_of(me),
             speaker: call.speaker,
+            video_codec: call.codec_of(me),
         }
     }
 

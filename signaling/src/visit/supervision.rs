@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use vbranch_domain::{
-    MediaKind, Mono, ParticipantId, Quality, Seat, Slot, UserId, recording::RecordedParticipant,
-    timeline::TimelineKind,
+    MediaKind, Mono, ParticipantId, Quality, Seat, Slot, UserId, VideoCodec,
+    recording::RecordedParticipant, timeline::TimelineKind,
 };
 
 use super::{
@@ -36,6 +36,7 @@ pub(super) struct CallLive {
     pub(super) speaker: Option<ParticipantId>,
     slots: Vec<(ParticipantId, Vec<Slot>)>,
     quality: Vec<(ParticipantId, Quality)>,
+    codecs: Vec<(ParticipantId, VideoCodec)>,
 }
 
 impl CallLive {
@@ -46,6 +47,11 @@ impl CallLive {
 
     pub(super) fn quality_of(&self, who: ParticipantId) -> Option<Quality> {
         self.quality.iter().find(|(id, _)| *id == who).map(|(_, quality)| *quality)
+    }
+
+    pub(super) fn codec_of(&self, who: ParticipantId) -> VideoCodec {
+        let found = self.codecs.iter().find(|(id, _)| *id == who);
+        found.map(|(_, codec)| *codec).unwrap_or_default()
     }
 }
 
@@ -241,6 +247,7 @@ impl Visit {
             CallNews::Slots(who, slots) => put(&mut call.slots, who, slots),
             CallNews::Speaker(who) => call.speaker = who,
             CallNews::Quality(who, quality) => put(&mut call.quality, who, quality),
+            CallNews::Codec(who, codec) => put(&mut call.codecs, who, codec),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{
-    MediaKind, ParticipantId, Quality, Seat, Slot, UnixMillis, VisitId,
+    MediaKind, ParticipantId, Quality, Seat, Slot, UnixMillis, VideoCodec, VisitId,
     kyc::{Advice, Challenge, KycVerdict},
 };
 
@@ -109,6 +109,8 @@ pub struct CallView {
     pub slots: Vec<Slot>,
     /// Who speaks, or spoke last.
     pub speaker: Option<ParticipantId>,
+    /// In what the viewer is to send pictures, so that all who take part openly can see them.
+    pub video_codec: VideoCodec,
 }
 
 /// Somebody in the call.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vbranch_domain::{
-    MediaKind, ParticipantId, Quality, QualityCause, Slot, recording::RecorderEvent,
+    MediaKind, ParticipantId, Quality, QualityCause, Slot, VideoCodec, recording::RecorderEvent,
 };
 use vbranch_signaling::ports::PortEvent;
 
 use crate::{
     supervision::{attend, attend_with_media, end, path, scene, staff_view},
-    support::{Branch, eventually},
+    support::{Branch, eventually, socket::Socket},
 };
 
 #[tokio::test]
@@ -48,6 +48,38 @@ async fn pages_are_told_slots_speaker_and_quality_as_far_as_they_concern_them() 
     assert_eq!((&desk["slots"], &desk["participants"][0]["quality"]), (&json!([]), &poor));
     let (_, overseen) = boss.get(&path(&visit)).await;
     assert_eq!(overseen["call"]["participants"][0]["quality"], poor);
+}
+
+#[tokio::test]
+async fn each_page_is_told_what_to_send_pictures_in_until_told_otherwise() {
+    let branch = Branch::start().await;
+    let (staff, customer, visit, boss) = scene(&branch).await;
+    let me = attend_with_media(&branch, &boss, &visit, "silent").await;
+    let call = branch.peers.state().recordings[0].meta.call;
+    let tell = async |participant, codec| {
+        branch.peers.send(PortEvent::VideoCodec { call, participant, codec }).await;
+    };
+    let at_staff = async || staff_view(&staff, &visit).await["call"]["video_codec"].clone();
+    let at_boss = async || boss.get(&path(&visit)).await.1["call"]["video_codec"].clone();
+    assert_eq!((at_staff().await, at_boss().await), (json!("h264"), json!("h264")));
+
+    let mut page = Socket::customer(&branch, &customer.token).await;
+    page.json().await;
+    let id = |view: &Value| view["call"]["me"].as_str().unwrap().parse().unwrap();
+    let (c, s) = (id(&customer.view().await), id(&staff_view(&staff, &visit).await));
+    tell(ParticipantId::random(), VideoCodec::Vp8).await;
+    tell(s, VideoCodec::Vp8).await;
+    eventually(async || at_staff().await == "vp8").await;
+    assert_eq!(at_boss().await, "h264", "to each their own");
+    tell(c, VideoCodec::Vp8).await;
+    page.until(|m| m["visit"]["call"]["video_codec"] == "vp8").await;
+    tell(me.parse().unwrap(), VideoCodec::Vp8).await;
+    eventually(async || at_boss().await == "vp8").await;
+
+    staff.join(&visit).await;
+    assert_eq!(at_staff().await, "vp8", "a page that is loaded again must know it, too");
+    tell(s, VideoCodec::H264).await;
+    eventually(async || at_staff().await == "h264").await;
 }
 
 #[tokio::test]

@@ -38,6 +38,9 @@ impl MediaAdapter {
                 SfuEvent::Quality { call, participant, quality } => {
                     PortEvent::Quality { call, participant, quality }
                 }
+                SfuEvent::VideoCodec { call, participant, codec } => {
+                    PortEvent::VideoCodec { call, participant, codec }
+                }
             });
         })
     }

@@ -14,8 +14,8 @@ export type RecordingRow = {
 
 export type Replay = {
   tracks: { participant: string; source: string; role: string; duration_ms: number }[];
-  timeline: ({ type: string } & Record<string, unknown>)[];
-  gaps: { participant: string; kind: string; duration_ms: number }[];
+  timeline: ({ type: string; offset_ms: number } & Record<string, unknown>)[];
+  gaps: { participant: string; kind: string; offset_ms: number; duration_ms: number }[];
 };
 
 export class Auditor {

@@ -74,15 +74,20 @@ export async function expectToHearOnly(
   seat: Seat | null,
   forMs = 3_000,
 ): Promise<void> {
-  const before = await sections(page);
-  await page.waitForTimeout(forMs);
-  const after = await sections(page);
   const allowed = seat === null ? null : midOf(await ask(), seat, "audio");
-  for (const [mid, { energy }] of Object.entries(after)) {
-    if (mid === allowed) continue;
-    const heard = energy - (before[mid]?.energy ?? 0);
-    expect(heard, `what is heard on section ${mid}`).toBeLessThan(AUDIBLE);
-  }
+  let before = await sections(page);
+  const heard = async (): Promise<Record<string, number>> => {
+    const after = await sections(page);
+    const grown = Object.entries(after)
+      .map(([mid, { energy }]) => [mid, energy - (before[mid]?.energy ?? 0)] as const)
+      .filter(([mid, energy]) => mid !== allowed && energy >= AUDIBLE);
+    before = after;
+    return Object.fromEntries(grown);
+  };
+  // What had arrived by now is still being played.
+  await expect.poll(heard, { message: "silence, by section" }).toEqual({});
+  await page.waitForTimeout(forMs);
+  expect(await heard(), "what is heard, by section").toEqual({});
 }
 
 function midOf(call: CallView, seat: Seat, kind: Kind): string | null {

@@ -59,6 +59,20 @@ export async function received(page: Page): Promise<Received> {
   });
 }
 
+/** In what a page sends its camera at present, as `video/VP8`; empty while it sends none. */
+export async function sentCodec(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    let codec = "";
+    const peer = window.e2ePeers.findLast((candidate) => candidate.connectionState !== "closed");
+    const stats = await peer?.getStats();
+    stats?.forEach((entry) => {
+      if (entry.type !== "outbound-rtp" || entry.kind !== "video" || !entry.framesSent) return;
+      codec = String(stats.get(entry.codecId)?.mimeType ?? "");
+    });
+    return codec;
+  });
+}
+
 /** New frames are decoded and sound arrives that is louder than silence. */
 export async function expectToSeeAndHear(
   page: Page,

@@ -2,7 +2,13 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Browser, type BrowserContext, type Page, chromium } from "@playwright/test";
+import {
+  type Browser,
+  type BrowserContext,
+  type Disposable,
+  type Page,
+  chromium,
+} from "@playwright/test";
 
 import { FLAGS } from "./chromium.mjs";
 import { watchPeers } from "./media";
@@ -25,6 +31,8 @@ type Devices = {
 
 /** A person at a browser of their own: a fresh profile, a camera and a microphone of their own. */
 export class Person {
+  private lack: Disposable | null = null;
+
   private constructor(
     readonly name: string,
     readonly browser: Browser,
@@ -73,9 +81,13 @@ export class Person {
     return new Person(name, browser, context, page, console);
   }
 
-  /** As with a browser that lacks these video formats (`h264`, `vp8`). Before the page is opened. */
+  /**
+   * As with a browser that lacks these video formats (`h264`, `vp8`) and has every other, from the
+   * next time on that a page is loaded.
+   */
   async withoutCodecs(...names: string[]): Promise<void> {
-    await this.context.addInitScript((missing) => {
+    await this.lack?.dispose();
+    this.lack = await this.context.addInitScript((missing) => {
       const lacks = ({ mimeType }: RTCRtpCodec): boolean =>
         missing.some((name) => mimeType.toLowerCase() === `video/${name}`);
       for (const side of [RTCRtpReceiver, RTCRtpSender]) {

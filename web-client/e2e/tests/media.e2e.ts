@@ -1,9 +1,9 @@
 import { type Page, expect } from "@playwright/test";
 
-import { Auditor, type Replay } from "../support/auditor";
+import { Auditor, type Replay, VIDEOS } from "../support/auditor";
 import { expectToHearOnly, expectToReceive, seats, sections } from "../support/call";
 import { figure } from "../support/figures";
-import { expectToSeeAndHear, watch } from "../support/media";
+import { expectToSeeAndHear, sentCodec, watch } from "../support/media";
 import { type Scene, intoCall, test } from "../support/visit";
 
 test("a supervisor listens silently, whispers, joins in and leaves", async ({ open }) => {
@@ -65,6 +65,11 @@ test("a supervisor listens silently, whispers, joins in and leaves", async ({ op
     await supervisor.goOn("silent");
     await expect(customer.page.getByTestId("tile")).toHaveCount(0);
     await expectToHearOnly(customer.page, asCustomer, "staff");
+    await supervisor.goOn("whispering");
+    await expectToReceive(staff.page, asStaff, "supervisor_whispering", "audio");
+    await supervisor.goOn("silent");
+    const { alarms } = await staff.view();
+    expect(alarms, "a silence in between is nothing missing").toEqual([]);
     await supervisor.leaveElsewhere(visit);
     await supervisor.attend(visit);
     await supervisor.leave();
@@ -78,6 +83,8 @@ test("a supervisor listens silently, whispers, joins in and leaves", async ({ op
     "supervisor_silent",
     "supervisor_whispering",
     "supervisor_barged_in",
+    "supervisor_silent",
+    "supervisor_whispering",
     "supervisor_silent",
     "supervision_ended",
     "supervisor_silent",
@@ -163,7 +170,10 @@ test("a change of network restarts ICE, and the connection goes on", async ({ op
   expect(replay.tracks.map((track) => track.role).sort()).toEqual(["customer", "staff"]);
 });
 
-test("a customer whose browser has no H.264 is served in VP8", async ({ open }) => {
+test("a customer whose browser has no H.264 is served in VP8, and only while that is so", async ({
+  open,
+}) => {
+  test.setTimeout(240_000);
   const scene = await open();
   const customer = await scene.customer();
   await customer.person.withoutCodecs("h264");
@@ -174,13 +184,98 @@ test("a customer whose browser has no H.264 is served in VP8", async ({ open }) 
   const staff = await scene.staff();
   await staff.signIn();
   await staff.accept();
-  const asStaff = async () => (await staff.view()).call;
-  await expectToReceive(staff.page, asStaff, "customer", "video");
-  await expectToReceive(staff.page, asStaff, "customer", "audio");
-  const shown = await watch(staff.page, "remote-video");
-  expect(shown.contrast).toBeGreaterThan(20);
-  const replay = await closeAndReplay(scene, staff);
-  expect(replay.tracks.map((track) => track.role)).toContain("customer");
+  const sides = [
+    { page: staff.page, other: "customer", ask: async () => (await staff.view()).call },
+    { page: customer.page, other: "staff", ask: async () => customer.call() },
+  ] as const;
+  const expectAll = async (codec: string) => {
+    for (const { page, other, ask } of sides) {
+      await expectToReceive(page, ask, other, "video");
+      await expectToReceive(page, ask, other, "audio");
+      await expect.poll(async () => sentCodec(page), `what ${other} is sent`).toBe(codec);
+      await expect
+        .poll(async () => (await watch(page, "remote-video")).contrast, `what is seen of ${other}`)
+        .toBeGreaterThan(20);
+    }
+  };
+  const reload = async (...lacking: string[]) => {
+    await customer.person.withoutCodecs(...lacking);
+    await customer.page.reload();
+  };
+
+  await test.step("without H.264: both send VP8, and see each other", async () => {
+    await expectAll("video/VP8");
+    await customer.person.picture("26-vp8");
+    await staff.person.picture("26-vp8");
+  });
+  const offered = await offer(staff.page);
+  await test.step("with H.264: both go back to it", async () => {
+    await reload();
+    await expectAll("video/H264");
+    await staff.person.picture("26-h264-again");
+  });
+  await test.step("without it again: the staff member changes in mid-connection", async () => {
+    await reload("h264");
+    await expectAll("video/VP8");
+    await customer.person.picture("26-vp8-again");
+  });
+  expect(await offer(staff.page), "nothing was negotiated anew").toBe(offered);
+  expect(await opened(staff.page), "peer connections").toBe(1);
+
+  const { visit } = staff;
+  await staff.close("abandoned");
+  const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
+  await auditor.signIn();
+  const { recording } = await auditor.recordingOf(visit);
+  const { gaps, timeline, tracks } = await auditor.replayOf(recording);
+  const desk = tracks.find((track) => track.role === "staff")?.participant;
+  const reloaded = timeline.find((event) => event.type === "connection_lost")?.offset_ms ?? 0;
+  const lost = gaps.filter((gap) => gap.participant === desk && gap.offset_ms >= reloaded);
+  expect(reloaded).toBeGreaterThan(0);
+  expect(lost, "two changes of codec cost the staff member's recording nothing").toEqual([]);
+  await auditor.openReplay(recording, "A test of changes of codec");
+  await auditor.expectBothToPlay();
+  const back = auditor.page.locator("[data-testid=timeline-event][data-type=connection_restored]");
+  await expect(back).toHaveCount(2);
+  for (const moment of [back.last(), back.first()]) {
+    await auditor.expectSeekTo(moment);
+    for (const video of VIDEOS) {
+      expect((await watch(auditor.page, video)).contrast, video).toBeGreaterThan(20);
+    }
+  }
+  await auditor.person.picture("26-replay");
+});
+
+test("a browser that cannot change its codec says so to the person who is not seen", async ({
+  open,
+}) => {
+  const scene = await open();
+  const customer = await scene.customer();
+  await customer.person.withoutCodecs("h264");
+  await customer.start();
+  await customer.consent("no face");
+  await customer.checkMedia();
+  await customer.expectToWait();
+  const staff = await scene.staff();
+  // As browsers did before they knew the parameter: they ignore it.
+  await staff.person.context.addInitScript(() => {
+    const { setParameters } = RTCRtpSender.prototype;
+    RTCRtpSender.prototype.setParameters = function set(parameters) {
+      for (const encoding of parameters.encodings) Reflect.deleteProperty(encoding, "codec");
+      return setParameters.call(this, parameters);
+    };
+  });
+  await staff.signIn();
+  await staff.accept();
+  const status = staff.page.getByTestId("media-status");
+  await expect(status).toContainText("无法切换视频格式");
+  await expect(status).not.toHaveClass(/is-quiet/);
+  expect(await sentCodec(staff.page)).toBe("video/H264");
+  await staff.person.picture("27-not-seen");
+  await customer.person.withoutCodecs();
+  await customer.page.reload();
+  await expect(status).toHaveClass(/is-quiet/);
+  await expectToSeeAndHear(customer.page, "the customer");
 });
 
 /** Enough for a median and a worst case, little enough for every run. */
@@ -229,6 +324,11 @@ function tile(page: Page, seat: string) {
 /** How many peer connections the page has opened since it was loaded. */
 async function opened(page: Page): Promise<number> {
   return page.evaluate(() => window.e2ePeers.length);
+}
+
+/** What the page's newest connection has offered last. */
+async function offer(page: Page): Promise<string> {
+  return page.evaluate(() => window.e2ePeers.at(-1)?.currentLocalDescription?.sdp ?? "");
 }
 
 async function ufrag(page: Page): Promise<string> {

@@ -17,6 +17,7 @@ const call = (participants: CallParticipant[], speaker: string | null = null): C
   participants: [someone("me", "staff"), ...participants],
   slots: [],
   speaker,
+  video_codec: "h264",
 });
 const stream = (id: string) => ({ id }) as unknown as MediaStream;
 const remote = (participant: string, screen: MediaStream | null = null): Remote => ({

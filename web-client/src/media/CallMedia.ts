@@ -147,6 +147,7 @@ export class CallMedia {
   /** What the server's snapshot says of our media and of whom it sends us. */
   heard(media: MediaState, call: CallView): void {
     this.session?.showSlots(call.slots);
+    this.session?.sendIn(call.video_codec);
     if (this.joined) this.session?.serverSees(media);
   }
 

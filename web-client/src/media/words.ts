@@ -9,7 +9,8 @@ export function mediaStatusKey(state: CallMediaState, peerConnected: boolean): s
   if (status === "failed" || state.capture === "failed") return "media.failed";
   if (status === "reconnecting") return "media.reconnecting";
   if (status !== "connected") return "media.joining";
-  return peerConnected ? null : "media.waitingPeer";
+  if (!peerConnected) return "media.waitingPeer";
+  return state.session?.unseen ? "media.unseen" : null;
 }
 
 /** What the button says by which a person tries again. */

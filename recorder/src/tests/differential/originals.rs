@@ -95,7 +95,7 @@ fn troubled() -> Call {
         camera_off: vec![3.0..4.5],
         reloads: vec![5.0..6.5],
         losses: vec![(vbranch_domain::MediaKind::Audio, 1.0..1.4)],
-        vp8_from: 7.0,
+        vp8: 7.0..f64::MAX,
         ..Script::clean(call.customer, 8.5)
     };
     let film = script.shoot();

@@ -89,11 +89,14 @@ export type CallParticipant = {
 };
 /** What a receiving media section carries: `mid` is that of its transceiver. */
 export type Slot = { mid: string; kind: MediaKind; from: string | null };
+export type VideoCodec = "h264" | "vp8";
 export type CallView = {
   me: string;
   participants: CallParticipant[];
   slots: Slot[];
   speaker: string | null;
+  /** In what we are to send pictures, so that all who take part openly can see them. */
+  video_codec: VideoCodec;
 };
 
 export type CustomerView = {

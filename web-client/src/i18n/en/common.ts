@@ -54,6 +54,8 @@ export const common = {
     continueHere: "Continue here",
     connected: "Connected",
     waitingPeer: "Waiting for the other person's picture…",
+    unseen:
+      "Not everyone can see you: your browser cannot change its video format. Please update it",
   },
   outcome: {
     completed: "Completed",

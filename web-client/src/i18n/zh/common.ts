@@ -51,6 +51,7 @@ export const common = {
     continueHere: "在此继续",
     connected: "已接通",
     waitingPeer: "正在等待对方画面…",
+    unseen: "有人看不到您的画面：您的浏览器无法切换视频格式，请更新浏览器",
   },
   outcome: {
     completed: "已完成",

@@ -1,8 +1,9 @@
 /**
  * The video codecs of a branch. H.264 constrained baseline, packetization mode 1 (RFC 6184), comes
  * first: liveness checks and recordings take it as it is. VP8 serves browsers without it. The
- * server never transcodes, so nothing else may be agreed.
+ * server never transcodes, so nothing else may be agreed, and it says which of the two to send.
  */
+import type { VideoCodec } from "../protocol.js";
 
 export type Codec = Pick<RTCRtpCodec, "mimeType"> & { sdpFmtpLine?: string };
 
@@ -12,6 +13,33 @@ export function branchVideoCodecs<C extends Codec>(available: C[]): C[] {
     available.filter((codec) => codec.mimeType.toLowerCase() === mimeType);
   const pictures = [...available.filter(isBranchH264), ...named("video/vp8")];
   return pictures.length === 0 ? [] : [...pictures, ...named("video/rtx")];
+}
+
+/** `codec` is newer than TypeScript's own type (webrtc-pc, RTCRtpEncodingParameters). */
+type Parameters = Omit<RTCRtpSendParameters, "encodings"> & {
+  encodings: (RTCRtpEncodingParameters & { codec?: RTCRtpCodec })[];
+};
+
+/**
+ * Sends in this codec from now on, which takes no negotiation. `preferred` is what is sent unless
+ * one says otherwise. False: this browser cannot be told, and goes on as before.
+ */
+export async function sendIn(
+  sender: Pick<RTCRtpSender, "getParameters" | "setParameters">,
+  codec: VideoCodec,
+  preferred: string | null,
+): Promise<boolean> {
+  const mimeType = `video/${codec}`;
+  const sent = ({ encodings }: Parameters) =>
+    encodings[0]?.codec?.mimeType.toLowerCase() ?? `video/${preferred}`;
+  const parameters: Parameters = sender.getParameters();
+  if (sent(parameters) === mimeType) return true;
+  const agreed = parameters.codecs.find((each) => each.mimeType.toLowerCase() === mimeType);
+  if (agreed === undefined) return false;
+  for (const encoding of parameters.encodings) encoding.codec = agreed;
+  await sender.setParameters(parameters);
+  // Browsers that do not know the parameter ignore it.
+  return sent(sender.getParameters()) === mimeType;
 }
 
 function isBranchH264(codec: Codec): boolean {

@@ -4,8 +4,9 @@
  */
 import type { Negotiate } from "../api.js";
 import { Problem } from "../problem.js";
-import { branchVideoCodecs } from "./codecs.js";
-import { sameStreams, withAudioNack } from "./offer.js";
+import type { VideoCodec } from "../protocol.js";
+import { branchVideoCodecs, sendIn } from "./codecs.js";
+import { preferredPicture, sameStreams, withAudioNack } from "./offer.js";
 
 /** Enough for 720p with legible documents; the browser goes below it by itself on a thin line. */
 const CAMERA_MAX_BPS = 1_500_000;
@@ -25,6 +26,8 @@ export class Connection {
   private readonly screen: RTCRtpSender;
   private offered: Promise<void> | null = null;
   private answer: string | null = null;
+  /** The last change of codec: a sender takes one at a time. */
+  private coding: Promise<unknown> = Promise.resolve();
 
   constructor(onState: (state: RTCPeerConnectionState) => void) {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
@@ -91,6 +94,24 @@ export class Connection {
       }
       throw thrown;
     }
+  }
+
+  /** There is an answer: it is known what can be sent. */
+  get isAgreed(): boolean {
+    return this.answer !== null;
+  }
+
+  /** Sends pictures in this codec from now on. False: this browser cannot change it any more. */
+  sendIn(codec: VideoCodec): Promise<boolean> {
+    const change = async () => {
+      const preferred = preferredPicture(this.answer ?? "");
+      const senders = [this.camera, this.screen];
+      const done = await Promise.all(senders.map((each) => sendIn(each, codec, preferred)));
+      return done.every(Boolean);
+    };
+    const changed = this.coding.then(change).catch(() => false);
+    this.coding = changed;
+    return changed;
   }
 
   /** What arrives on a media section. */

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { captureProblem } from "./capture.js";
-import { branchVideoCodecs } from "./codecs.js";
+import { branchVideoCodecs, sendIn } from "./codecs.js";
 import { watchCpu } from "./cpu.js";
 import { levelOf } from "./level.js";
-import { sameStreams, withAudioNack } from "./offer.js";
+import { preferredPicture, sameStreams, withAudioNack } from "./offer.js";
 
 const h264 = (sdpFmtpLine: string) => ({ mimeType: "video/H264", sdpFmtpLine });
 const constrained = h264("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f");
@@ -29,6 +29,58 @@ describe("the offered codecs", () => {
     expect(branchVideoCodecs([vp8, rtx])).toEqual([vp8, rtx]);
     expect(branchVideoCodecs([h264("packetization-mode=1")])).toEqual([]);
     expect(branchVideoCodecs([])).toEqual([]);
+  });
+});
+
+describe("what pictures are sent in", () => {
+  type Encoding = { codec?: { mimeType: string } };
+  /** A sender that has agreed on these codecs; an older browser's ignores what it is told. */
+  const sender = (agreed: string[], old = false) => {
+    let encodings: Encoding[] = [{}];
+    let told = 0;
+    return {
+      getParameters: () => ({
+        codecs: agreed.map((name) => ({ mimeType: `video/${name}` })),
+        encodings: encodings.map((encoding) => ({ ...encoding })),
+      }),
+      setParameters: (parameters: { encodings: Encoding[] }) => {
+        told += 1;
+        if (!old) ({ encodings } = parameters);
+        return Promise.resolve();
+      },
+      told: () => told,
+    };
+  };
+  const choose = (one: ReturnType<typeof sender>, codec: "h264" | "vp8", preferred = "h264") =>
+    sendIn(one as unknown as RTCRtpSender, codec, preferred);
+
+  it("is left alone where it is what it should be, and changed there and back", async () => {
+    const one = sender(["H264", "rtx", "VP8"]);
+    expect(await choose(one, "h264")).toBe(true);
+    expect(one.told()).toBe(0);
+    expect(await choose(one, "vp8")).toBe(true);
+    expect(one.getParameters().encodings).toEqual([{ codec: { mimeType: "video/VP8" } }]);
+    expect(await choose(one, "vp8")).toBe(true);
+    expect(await choose(one, "h264")).toBe(true);
+    expect(one.getParameters().encodings).toEqual([{ codec: { mimeType: "video/H264" } }]);
+    expect(one.told()).toBe(2);
+  });
+
+  it("cannot be changed by a browser that ignores it, or to what is not agreed", async () => {
+    const old = sender(["H264", "VP8"], true);
+    expect(await choose(old, "vp8")).toBe(false);
+    expect(await choose(old, "h264")).toBe(true);
+    expect(await choose(sender(["H264"]), "vp8")).toBe(false);
+    expect(await choose(sender(["VP8"]), "vp8", "vp8")).toBe(true);
+  });
+
+  it("is at first what the answer names first", () => {
+    const answer =
+      "m=audio 9 X 97\r\na=rtpmap:97 opus/48000/2\r\nm=video 9 UDP/TLS/RTP/SAVPF 98 97";
+    const maps = "\r\na=rtpmap:97 VP8/90000\r\na=rtpmap:98 H264/90000\r\n";
+    expect(preferredPicture(answer + maps)).toBe("h264");
+    expect(preferredPicture("v=0\r\nm=audio 9 X 97\r\na=rtpmap:97 opus/48000/2\r\n")).toBeNull();
+    expect(preferredPicture("")).toBeNull();
   });
 });
 

@@ -20,6 +20,15 @@ function nack(section: string): string {
   return section.replace(new RegExp(`^a=rtpmap:${opus} .*\\r?\\n`, "m"), (map) => map + line);
 }
 
+/** What an answer has pictures sent in unless one chooses: the first format of `m=video`. */
+export function preferredPicture(answer: string): string | null {
+  const sections = answer.split(/(?=^m=)/m);
+  const video = sections.find((section) => section.startsWith("m=video")) ?? "";
+  const format = /^m=video \d+ \S+ (\d+)/.exec(video)?.[1];
+  const name = new RegExp(`^a=rtpmap:${format} ([^/]+)/`, "m").exec(video)?.[1];
+  return name?.toLowerCase() ?? null;
+}
+
 /**
  * Whether a later answer is about the same connection. A server that has lost the connection makes
  * a new one of a restart's offer, with other streams, and this one would wait for ever.

@@ -17,11 +17,27 @@ class FakeConnection {
   }
   /** What each sending section sends, in the order of the offer. */
   sends: (string | null)[] = [];
+  agreed = ["video/H264", "video/VP8"];
+  encodings: [{ codec?: { mimeType: string } }][] = [];
+  /** In what camera and screen are sent. */
+  get codecs() {
+    return this.encodings.slice(1, 3).map(([encoding]) => encoding.codec?.mimeType ?? null);
+  }
   restarts = 0;
   addTransceiver = () => {
     const at = this.sends.push(null) - 1;
+    const encodings: [{ codec?: { mimeType: string } }] = [{}];
+    this.encodings.push(encodings);
     const sender = {
       track: null as { kind: string } | null,
+      getParameters: () => ({
+        codecs: this.agreed.map((mimeType) => ({ mimeType })),
+        encodings: encodings.map((encoding) => ({ ...encoding })),
+      }),
+      setParameters: (parameters: { encodings: typeof encodings }) => {
+        [encodings[0]] = parameters.encodings;
+        return Promise.resolve();
+      },
       getStats: () => Promise.resolve(new Map()),
       replaceTrack: (track: { kind: string } | null) => {
         sender.track = track;
@@ -55,8 +71,9 @@ const last = () => {
   return connection;
 };
 
+const PICTURE = "m=video 9 X 97\r\na=rtpmap:97 H264/90000\r\n";
 const answer = (connection = 1, ssrc = 7) =>
-  Promise.resolve<MediaAnswer>({ sdp: `a=ssrc:${ssrc} cname:x\r\n`, connection });
+  Promise.resolve<MediaAnswer>({ sdp: `${PICTURE}a=ssrc:${ssrc} cname:x\r\n`, connection });
 const sees = (connected: boolean, connection: number) => ({
   connected,
   peer_connected: true,
@@ -236,6 +253,30 @@ describe("a media session", () => {
     expect(states).toHaveLength(told);
     session.showSlots([]);
     expect(session.current.remotes).toEqual([]);
+  });
+
+  it("sends pictures in what the server says, live and after a reconnect", async () => {
+    const { session } = setUp();
+    session.start();
+    session.sendIn("h264");
+    await settle();
+    last().become("connected");
+    expect(last().codecs).toEqual([null, null]);
+    session.sendIn("vp8");
+    await settle();
+    expect(last().codecs).toEqual(["video/VP8", "video/VP8"]);
+    last().become("failed");
+    await vi.advanceTimersByTimeAsync(100);
+    expect(FakeConnection.made).toHaveLength(2);
+    expect(last().codecs).toEqual(["video/VP8", "video/VP8"]);
+    for (const codec of ["h264", "vp8", "h264"] as const) session.sendIn(codec);
+    await settle();
+    expect(last().codecs).toEqual(["video/H264", "video/H264"]);
+    expect(session.current.unseen).toBe(false);
+    last().agreed = [];
+    session.sendIn("vp8");
+    await settle();
+    expect(session.current.unseen).toBe(true);
   });
 
   it("has its offer ready before it joins, and sends what comes later", async () => {

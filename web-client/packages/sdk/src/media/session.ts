@@ -6,7 +6,7 @@
 import type { Negotiate } from "../api.js";
 import { backoff, type Backoff } from "../backoff.js";
 import { Problem, asProblem } from "../problem.js";
-import type { MediaAnswer, MediaState, Slot } from "../protocol.js";
+import type { MediaAnswer, MediaState, Slot, VideoCodec } from "../protocol.js";
 import { Connection } from "./connection.js";
 import { watchCpu } from "./cpu.js";
 import { watchNetwork } from "./network.js";
@@ -21,6 +21,8 @@ export type MediaSessionState = {
   camera: boolean;
   /** Our screen while it is shared. */
   screen: MediaStream | null;
+  /** Somebody cannot decode our pictures, and this browser cannot send them in another codec. */
+  unseen: boolean;
   /** Why the last try failed; kept while trying again. */
   problem: Problem | null;
 };
@@ -52,6 +54,8 @@ export class MediaSession {
   private state: MediaSessionState;
   private stream: MediaStream | null;
   private slots: Slot[] = [];
+  /** In what the server wants our pictures; null before it has said. */
+  private codec: VideoCodec | null = null;
   private connection: Connection | null = null;
   /** Made before it was needed: its offer is ready. */
   private prepared: Connection | null = null;
@@ -79,6 +83,7 @@ export class MediaSession {
       microphone: enabled(this.stream?.getAudioTracks() ?? []),
       camera: enabled(this.stream?.getVideoTracks() ?? []),
       screen: null,
+      unseen: false,
       problem: null,
     };
   }
@@ -120,7 +125,7 @@ export class MediaSession {
     this.stopWatching?.();
     clearTimeout(this.timer);
     this.drop();
-    this.update({ status: "stopped", remotes: [], screen: null });
+    this.update({ status: "stopped", remotes: [], screen: null, unseen: false });
   }
 
   /** Microphone and camera to send from now on, muted as those before them were. */
@@ -151,6 +156,13 @@ export class MediaSession {
   showSlots(slots: Slot[]): void {
     this.slots = slots;
     this.refreshRemotes();
+  }
+
+  /** The newest snapshot's word on what to send pictures in, so that all can see them. */
+  sendIn(codec: VideoCodec): void {
+    if (codec === this.codec) return;
+    this.codec = codec;
+    void this.recode();
   }
 
   /**
@@ -197,7 +209,10 @@ export class MediaSession {
       connection = this.open();
       this.timer = setTimeout(() => this.again(null), CONNECT_WITHIN_MS);
       await connection.join((offer) => this.negotiate(connection, offer));
-      if (connection === this.connection) this.refreshRemotes();
+      if (connection === this.connection) {
+        this.refreshRemotes();
+        void this.recode();
+      }
     } catch (thrown) {
       if (this.running && connection === this.connection) this.failed(asProblem(thrown));
     }
@@ -311,6 +326,14 @@ export class MediaSession {
     if (connection === null) return;
     connection.close();
     this.options.onConnection?.(connection.peer, false);
+  }
+
+  private async recode(): Promise<void> {
+    const { codec, connection } = this;
+    if (codec === null || connection?.isAgreed !== true) return;
+    const unseen = !(await connection.sendIn(codec));
+    const current = connection === this.connection && codec === this.codec;
+    if (current && unseen !== this.state.unseen) this.update({ unseen });
   }
 
   private refreshRemotes(): void {
