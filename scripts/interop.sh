@@ -18,8 +18,9 @@ main() {
   python_venv warn "$INTEROP_VENV" "$HARNESS/requirements.txt"
   npm_ci warn "$HARNESS"
   say "building the media plane, the server and the bot"
-  cargo build --quiet --locked -p vbranch-load --example interop
-  cargo build --quiet --locked -p vbranch --bin vbranch
+  # All of the workspace, as `make test` has built it: by themselves the two would have other features,
+  # and a score of crates would be compiled again.
+  cargo build --quiet --locked --workspace --all-targets
   say "running"
   exec node "$HARNESS/run.mjs" "$@"
 }
