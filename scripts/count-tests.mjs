@@ -1,9 +1,11 @@
-// Adds up what the test runners reported into the folder given: "passed failed skipped".
+// Adds up what the test runners reported into the folder given: "passed failed skipped", and below
+// it the name of each test that failed.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const logs = process.argv[2];
 const sum = { passed: 0, failed: 0, skipped: 0 };
+const failed = [];
 
 const text = (name) => {
   const path = join(logs, name);
@@ -11,13 +13,15 @@ const text = (name) => {
 };
 
 // `cargo test` ends every test binary with such a line.
-for (const [, passed, failed, ignored] of (text("unit.log") + text("evidence.log")).matchAll(
+const cargo = text("unit.log") + text("evidence.log");
+for (const [, passed, failures, ignored] of cargo.matchAll(
   /^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm,
 )) {
   sum.passed += Number(passed);
-  sum.failed += Number(failed);
+  sum.failed += Number(failures);
   sum.skipped += Number(ignored);
 }
+failed.push(...[...cargo.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map(([, name]) => name));
 
 const vitest = text("vitest.json");
 if (vitest) {
@@ -25,22 +29,31 @@ if (vitest) {
   sum.passed += report.numPassedTests;
   sum.failed += report.numFailedTests;
   sum.skipped += report.numPendingTests;
+  const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults);
+  failed.push(...tests.filter(({ status }) => status === "failed").map((test) => test.fullName));
 }
 
 const playwright = text("playwright.json");
 if (playwright) {
-  const { stats } = JSON.parse(playwright);
+  const { stats, suites } = JSON.parse(playwright);
   sum.passed += stats.expected + stats.flaky;
   sum.failed += stats.unexpected;
   sum.skipped += stats.skipped;
+  const specs = (suite) => [...(suite.specs ?? []), ...(suite.suites ?? []).flatMap(specs)];
+  const bad = suites.flatMap(specs).filter(({ ok }) => !ok);
+  failed.push(...bad.map(({ file, line, title }) => `${file}:${line} ${title}`));
 }
 
 const interop = text("interop.json");
 if (interop) {
-  const count = (word) => JSON.parse(interop).filter(({ result }) => result === word).length;
+  const pairs = JSON.parse(interop);
+  const count = (word) => pairs.filter(({ result }) => result === word).length;
   sum.passed += count("ok");
   sum.failed += count("FAILED");
   sum.skipped += count("skipped");
+  const bad = pairs.filter(({ result }) => result === "FAILED");
+  failed.push(...bad.map(({ title }) => `interop: ${title}`));
 }
 
 console.log(sum.passed, sum.failed, sum.skipped);
+for (const name of failed) console.log(name);

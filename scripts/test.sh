@@ -106,6 +106,7 @@ stage_e2e() {
 
 TABLE=()
 PASSED=0 FAILED=0 SKIPPED=0
+FAILURES=()
 CHILD=0
 
 main() {
@@ -121,6 +122,7 @@ main() {
   # A stage can fail without a failed test; the closing line must not look like a pass.
   [[ $status -eq 0 || $FAILED -gt 0 ]] || FAILED=1
   report_notes
+  [[ ${#FAILURES[@]} -eq 0 ]] || printf '\nFAILED: %s' "${FAILURES[@]}"
   printf '\n%-8s %-7s %s\n' stage result time
   printf '%s\n' "${TABLE[@]}"
   printf '%-8s %-7s %s\n\n' total "$([[ $status -eq 0 ]] && echo ok || echo FAILED)" "$(duration $((SECONDS - started)))"
@@ -168,9 +170,10 @@ interrupted() {
 }
 
 count_tests() {
-  local numbers
-  numbers="$(node scripts/count-tests.mjs "$LOGS")"
-  read -r PASSED FAILED SKIPPED <<<"$numbers"
+  local lines
+  mapfile -t lines < <(node scripts/count-tests.mjs "$LOGS")
+  read -r PASSED FAILED SKIPPED <<<"${lines[0]}"
+  FAILURES=("${lines[@]:1}")
 }
 
 # What was left out, and the figures that tests print (`NOTE:` and `FIGURE:` lines).

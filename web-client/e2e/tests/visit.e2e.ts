@@ -20,7 +20,8 @@ test("a visit without face processing: served, recorded, replayed and proven", a
   test.setTimeout(300_000);
   const scene = await open();
   const { customer, staff } = await intoCall(scene);
-  const recordedSince = customer.joinedAt;
+  const joining = customer.joinedAt;
+  const joined = Date.now();
   await customer.person.picture("06-call");
   await staff.person.picture("06-call");
 
@@ -69,15 +70,18 @@ test("a visit without face processing: served, recorded, replayed and proven", a
   ]);
 
   await test.step("they talk for a while", async () => {
-    const enough = recordedSince + CALL_MS - Date.now();
+    const enough = joined + CALL_MS - Date.now();
     if (enough > 0) await staff.page.waitForTimeout(enough);
     await expectToSeeAndHear(customer.page, "the customer");
     await expectToSeeAndHear(staff.page, "the staff member");
   });
 
-  const callMs = Date.now() - recordedSince;
+  // The recording began between the click and the call, and ended between the click and the page
+  // that says so: how long clicks take on a busy machine is no fault of the recording's.
+  const atLeast = Date.now() - joined;
   await staff.close("completed");
   await customer.expectClosed("completed");
+  const atMost = Date.now() - joining;
 
   const auditor = new Auditor(await scene.person("atDesk", "auditor"), scene.branch.url);
   await auditor.signIn();
@@ -102,10 +106,10 @@ test("a visit without face processing: served, recorded, replayed and proven", a
   await test.step("the exported tracks are what was said and shown", async () => {
     figure(
       "call, by the recording and by this test",
-      `${seconds(recording.duration_ms)}, ${seconds(callMs)}`,
+      `${seconds(recording.duration_ms)}, ${seconds(atLeast)} to ${seconds(atMost)}`,
     );
-    const off = Math.abs(recording.duration_ms - callMs);
-    expect(off).toBeLessThan(callMs * DURATION_TOLERANCE + CLICK_MS);
+    expect(recording.duration_ms).toBeGreaterThan(atLeast * (1 - DURATION_TOLERANCE));
+    expect(recording.duration_ms).toBeLessThan(atMost * (1 + DURATION_TOLERANCE));
     for (const role of ["customer", "staff"]) {
       await expectTracksToFit(bundle, role, recording.duration_ms / 1000);
     }
@@ -188,8 +192,6 @@ async function expectDamageToBeFound(bundle: Bundle): Promise<void> {
 
 /** Of the call, from when its participant came in. */
 const DURATION_TOLERANCE = 0.02;
-/** From a click here to its effect there, on a busy machine. */
-const CLICK_MS = 1_000;
 /** 双录: sound and picture belong together. */
 const SYNC_TOLERANCE_S = 0.08;
 
