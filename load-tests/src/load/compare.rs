@@ -180,6 +180,7 @@ pub fn table(cells: &[Cell]) -> String {
         "server cores",
         "lost",
         "delay p50 / p99 ms",
+        "sent late p50 / p99 ms",
         "kB per idle",
         "client cores",
     ];
@@ -191,7 +192,7 @@ fn row(cell: &Cell) -> Vec<String> {
     let mut row = vec![cell.scenario.clone(), cell.server.clone()];
     let Some(o) = &cell.outcome else {
         row.push(cell.refused.clone().unwrap_or_else(|| "not run".to_owned()));
-        row.resize(9, String::new());
+        row.resize(10, String::new());
         return row;
     };
     let of_packets = |text: String| if o.kb_per_idle.is_some() { String::new() } else { text };
@@ -199,7 +200,11 @@ fn row(cell: &Cell) -> Vec<String> {
     row.push(of_packets(format!("{:.0}", o.forwarded_pps)));
     row.push(format!("{:.3}", o.server_cores));
     row.push(of_packets(format!("{:.2} %", o.loss * 100.0)));
-    row.push(o.delay.map(|d| format!("{:.2} / {:.2}", d.p50_ms, d.p99_ms)).unwrap_or_default());
+    for percentiles in [o.delay, o.sender_late] {
+        row.push(
+            percentiles.map(|p| format!("{:.2} / {:.2}", p.p50_ms, p.p99_ms)).unwrap_or_default(),
+        );
+    }
     row.push(o.kb_per_idle.map(|kb| format!("{kb:.1}")).unwrap_or_default());
     row.push(of_packets(format!("{:.2}", o.client_cores)));
     row

@@ -1,6 +1,6 @@
 //! The sockets of many clients in one thread: whose turn it is, and when.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use mio::{Events, Interest, Poll, Token};
 use vbranch_domain::{Clock, Mono, SystemClock};
@@ -17,8 +17,8 @@ pub struct Crowd {
     poll: Poll,
     events: Events,
     buffers: Buffers,
-    /// Those who have, as far as is known.
-    ready: Vec<usize>,
+    /// Those who have, as far as is known; the next first.
+    ready: VecDeque<usize>,
 }
 
 impl Crowd {
@@ -32,7 +32,7 @@ impl Crowd {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             buffers: Buffers::default(),
-            ready: vec![],
+            ready: VecDeque::new(),
         })
     }
 
@@ -51,25 +51,31 @@ impl Crowd {
         Ok(self.poll.registry().register(source, Token(index), Interest::READABLE)?)
     }
 
-    /// Waits at most so long until there is something to read, and lets each who has it `read`,
-    /// which says whether there may be more.
+    /// Waits at most so long until there is something to read, and lets up to `at_most` of those who
+    /// have it `read`, which says whether there may be more; the others come first the next time.
     ///
     /// # Errors
     /// When the poller fails.
     pub fn turn(
         &mut self,
         wait: Duration,
+        at_most: usize,
         mut read: impl FnMut(Mono, usize, &mut Buffers) -> bool,
     ) -> anyhow::Result<()> {
         let wait = if self.ready.is_empty() { wait } else { Duration::ZERO };
         self.poll.poll(&mut self.events, Some(wait))?;
         for index in self.events.iter().map(|event| event.token().0) {
             if !self.ready.contains(&index) {
-                self.ready.push(index);
+                self.ready.push_back(index);
             }
         }
-        let (now, buffers) = (self.clock.mono(), &mut self.buffers);
-        self.ready.retain(|index| read(now, *index, buffers));
+        let now = self.clock.mono();
+        for _ in 0..at_most.min(self.ready.len()) {
+            let Some(index) = self.ready.pop_front() else { break };
+            if read(now, index, &mut self.buffers) {
+                self.ready.push_back(index);
+            }
+        }
         Ok(())
     }
 }

@@ -26,6 +26,9 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 const TURN: u64 = 64;
 /// Without progress for this long, what is on its way counts as lost.
 const STALLED: Duration = Duration::from_millis(50);
+/// Clients read between two looks at whether a sender's next packet is due, where delays are
+/// measured: more, and packets go out in bursts that the server is not to blame for.
+const READ_BETWEEN: usize = 1;
 /// Between two packets that are timed.
 const PROBE_EVERY: Duration = Duration::from_millis(5);
 
@@ -69,6 +72,9 @@ pub struct Outcome {
     pub client_cores: f64,
     /// From a sender's socket to a subscriber's, as the kernel notes it (only with a rate).
     pub delay: Option<Percentiles>,
+    /// How much later than due packets were sent (only with a rate): bursts of this program's own
+    /// making, which the server then has to work off.
+    pub sender_late: Option<Percentiles>,
     /// Server memory per idle client.
     pub kb_per_idle: Option<f64>,
     /// Server memory.
@@ -116,6 +122,7 @@ struct Run {
     received: Vec<u64>,
     room_of: Vec<Option<usize>>,
     delays: Histogram,
+    late: Histogram,
 }
 
 struct Sender {
@@ -142,6 +149,7 @@ impl Run {
             received: vec![],
             room_of: vec![],
             delays: Histogram::default(),
+            late: Histogram::default(),
         })
     }
 
@@ -215,7 +223,8 @@ impl Run {
     fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
         let Self { crowd, agents, senders, received, room_of, delays, .. } = self;
         let timed = self.flood.rate > 0;
-        crowd.turn(wait, |now, index, buffers| {
+        let at_most = if timed { READ_BETWEEN } else { usize::MAX };
+        crowd.turn(wait, at_most, |now, index, buffers| {
             let (Some(agent), Some(received)) = (agents.get_mut(index), received.get_mut(index))
             else {
                 return false;
@@ -261,7 +270,7 @@ impl Run {
             self.turn(Duration::ZERO)?;
             match base {
                 None if now.since(start) >= WARM_UP => {
-                    self.delays = Histogram::default();
+                    (self.delays, self.late) = Default::default();
                     base =
                         Some((now, self.totals(), Usage::of(pid)?, Usage::of(std::process::id())?));
                 }
@@ -284,6 +293,7 @@ impl Run {
             per_core_second: got / cpu,
             client_cores: (client.cpu_s - client0.cpu_s) / seconds,
             delay: (self.delays.total() > 0).then(|| self.delays.percentiles()),
+            sender_late: (self.late.total() > 0).then(|| self.late.percentiles()),
             ..Outcome::default()
         })
     }
@@ -303,6 +313,10 @@ impl Run {
         } else {
             sender.window(now, got.unwrap_or(0), window)
         };
+        if rate > 0 && budget > 0 {
+            let due = Duration::from_secs_f64((sender.sent + 1) as f64 / rate as f64);
+            self.late.add(elapsed.saturating_sub(due));
+        }
         for _ in 0..budget.min(TURN) {
             let piece = if rate > 0 && now >= sender.probe_at {
                 sender.probe_at = now + PROBE_EVERY;

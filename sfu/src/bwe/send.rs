@@ -327,13 +327,7 @@ impl SendBwe {
         let path = if is_queued { 0.0 } else { self.loss.path() };
         let acked = self.acked.get().map(|acked| acked.scaled(1.0 / (1.0 - path)));
         let rtt = self.rtt.get();
-        // A queue made by a burst goes with it. Were the rate cut to a share of what little media
-        // there was, looking for a higher layer could cost the present one.
-        let of_burst = self.prober.echoes(now, rtt) && self.is_limited(now);
-        // Bursts alone say too little about delay to let the rate grow by itself.
-        let of_bursts_alone = usage == Usage::Normal && self.is_idle(now);
-        let echo = usage == Usage::Over && of_burst;
-        let judged = if echo || of_bursts_alone { Usage::Under } else { usage };
+        let judged = self.judge(now, usage, rtt);
         self.aimd.update(now, judged, acked, rtt);
         if self.standing.share() < FULL
             && let Some(carried) = acked.filter(|acked| *acked < self.aimd.current())
@@ -345,19 +339,40 @@ impl SendBwe {
         if usage == Usage::Over {
             self.prober.cancel();
         }
-        if let Some(shown) = self.prober.shown(self.loss.recent()) {
-            if usage != Usage::Over && shown.rate > self.aimd.current() {
-                self.aimd.set(now, shown.rate);
-                self.loss.lift(shown.rate);
-            }
-            if let Some(follow) = shown.follow.filter(|_| usage != Usage::Over) {
-                self.prober.bore_fruit();
-                self.probe(now, follow);
-            }
-        }
+        self.take_burst(now, usage);
         self.loss.update(now, self.aimd.current(), rtt, path);
         self.settle(now);
         self.probe_for_more(now);
+    }
+
+    /// What the rate is to make of the delays: two kinds of them say nothing about media, and hold
+    /// it where it is.
+    fn judge(&mut self, now: Mono, usage: Usage, rtt: Duration) -> Usage {
+        let holds = match usage {
+            // A queue made by a burst goes with it. Were the rate cut to a share of what little
+            // media there was, looking for a higher layer could cost the present one.
+            Usage::Over => self.prober.echoes(now, rtt) && self.is_limited(now),
+            // Bursts alone say too little about delay to let the rate grow by itself.
+            Usage::Normal => self.is_idle(now),
+            Usage::Under => false,
+        };
+        if holds { Usage::Under } else { usage }
+    }
+
+    /// Takes what a burst has shown, and lets another follow.
+    fn take_burst(&mut self, now: Mono, usage: Usage) {
+        let Some(shown) = self.prober.shown(self.loss.recent()) else { return };
+        if usage == Usage::Over {
+            return;
+        }
+        if shown.rate > self.aimd.current() {
+            self.aimd.set(now, shown.rate);
+            self.loss.lift(shown.rate);
+        }
+        if let Some(follow) = shown.follow {
+            self.prober.bore_fruit();
+            self.probe(now, follow);
+        }
     }
 
     /// Brings the parts together: the least of them, within bounds.

@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use vbranch_domain::{MediaKind, Mono};
 
+use super::publication::{Layer, Publication};
 use crate::{
     codec::{
-        self, PayloadInfo,
+        PayloadInfo,
         layers::{LayerOrder, MAX_LAYERS},
-        meter::LayerMeters,
     },
     rtp::{Extensions, HeaderExtensions, RtpHeader, strip_padding},
-    sdp::{Codec, Meaning, PayloadTypes, Section},
+    sdp::{Codec, Meaning, Section},
     stream::{
-        history::{DEFAULT_PACKETS, HistoryPacket, PacketHistory},
-        keyframe::KeyframeThrottle,
-        receive::{Interval, ReceiveStream, Received},
+        history::HistoryPacket,
+        receive::{Interval, Received},
         report::{ReportBlock, SenderInfo},
-        rewrite::{SharedClock, SourceId},
+        rewrite::SourceId,
         rtx::{self, OSN_LEN, Rtx},
     },
 };
@@ -26,9 +25,6 @@ use crate::{
 /// and as many again for clients that renumber their streams. A client that sends more gets no
 /// state for the rest.
 const MAX_BINDINGS: usize = 32;
-/// Sound packets kept for retransmission; NACKed sound is at most 0.4 s old.
-const AUDIO_HISTORY: usize = 32;
-
 /// A picture stream without a packet for this long has stopped. Shorter gives up asking a sender
 /// of one picture a second; longer asks a camera that is off.
 const STOPPED_AFTER: Duration = Duration::from_secs(3);
@@ -64,34 +60,6 @@ pub(crate) struct Incoming {
     extensions: HeaderExtensions,
     publications: Vec<Publication>,
     bindings: Vec<(u32, Binding)>,
-}
-
-/// A media section the client sends on.
-#[derive(Debug)]
-pub(crate) struct Publication {
-    mid: String,
-    kind: MediaKind,
-    payload_types: PayloadTypes,
-    rids: Vec<String>,
-    nack: bool,
-    layers: [Option<Layer>; MAX_LAYERS],
-    meters: LayerMeters,
-    /// Counts the streams this section has had: each is a source of its own. A client that has used
-    /// them up (only a hostile one can) is not heard any more: no number may come back.
-    generations: u16,
-    last_packet: Option<Mono>,
-}
-
-/// One simulcast layer: one stream of packets.
-#[derive(Debug)]
-struct Layer {
-    ssrc: u32,
-    generation: u16,
-    /// Something came.
-    begun: bool,
-    stream: ReceiveStream,
-    history: PacketHistory,
-    keyframes: KeyframeThrottle,
 }
 
 /// What an SSRC is.
@@ -131,17 +99,7 @@ impl Incoming {
 
     fn announce(&mut self, section: &Section, kind: MediaKind) {
         let publication = self.publications.len();
-        self.publications.push(Publication {
-            mid: section.mid.clone(),
-            kind,
-            payload_types: section.payload_types,
-            rids: section.rids.clone(),
-            nack: section.nack,
-            layers: Default::default(),
-            meters: LayerMeters::default(),
-            generations: 0,
-            last_packet: None,
-        });
+        self.publications.push(Publication::new(section, kind));
         for (layer, stream) in section.ssrcs.iter().enumerate().take(MAX_LAYERS) {
             self.bind(stream.media, Binding { publication, layer, repair: false });
             if let Some(repair) = stream.repair {
@@ -388,117 +346,6 @@ impl Incoming {
         for layer in self.publications.iter_mut().flat_map(|p| p.layers.iter_mut().flatten()) {
             layer.history.release_idle(now);
         }
-    }
-}
-
-impl Publication {
-    pub(crate) fn kind(&self) -> MediaKind {
-        self.kind
-    }
-
-    pub(crate) fn last_packet(&self) -> Option<Mono> {
-        self.last_packet
-    }
-
-    /// When a layer's last packet came.
-    pub(crate) fn last_layer_packet(&self, layer: u8) -> Option<Mono> {
-        self.meters.last_packet(layer)
-    }
-
-    /// Which of its layers are the smaller ones.
-    pub(crate) fn order(&self) -> LayerOrder {
-        self.meters.order()
-    }
-
-    /// Bits a second of a layer with its temporal layers up to `tid`.
-    pub(crate) fn bitrate(&self, now: Mono, layer: u8, tid: u8) -> u64 {
-        self.meters.bitrate(now, layer, tid)
-    }
-
-    /// The SSRCs of its streams.
-    pub(crate) fn ssrcs(&self) -> impl Iterator<Item = u32> {
-        self.layers.iter().flatten().map(|layer| layer.ssrc)
-    }
-
-    pub(crate) fn is_simulcast(&self) -> bool {
-        self.rids.len() > 1
-    }
-
-    /// How a layer's timestamps relate to those of the section's other layers, once sender reports
-    /// have told.
-    pub(crate) fn clock(&self, peer: u64, layer: u8) -> Option<SharedClock> {
-        if !self.is_simulcast() {
-            return None;
-        }
-        let info = |l: &Option<Layer>| l.as_ref().and_then(|l| l.stream.sender_info());
-        let base = self.layers.iter().find_map(info)?;
-        let own = self.layers.get(usize::from(layer)).and_then(info)?;
-        Some(SharedClock { id: peer, offset: own.offset_to(&base, self.kind.clock_rate()) })
-    }
-
-    /// The layer's state, made with its first packet, and made anew when its SSRC changes.
-    fn layer(&mut self, n: usize, ssrc: u32, repair: bool) -> Option<&mut Layer> {
-        let (kind, nack) = (self.kind, self.nack);
-        let place = self.layers.get_mut(n)?;
-        if repair {
-            return place.as_mut();
-        }
-        if place.as_ref().is_none_or(|layer| layer.ssrc != ssrc) {
-            self.generations = self.generations.checked_add(1)?;
-            let packets = if kind == MediaKind::Audio { AUDIO_HISTORY } else { DEFAULT_PACKETS };
-            *place = Some(Layer {
-                ssrc,
-                generation: self.generations,
-                begun: false,
-                stream: ReceiveStream::new(ssrc, kind, nack),
-                history: PacketHistory::new(packets),
-                keyframes: KeyframeThrottle::default(),
-            });
-        }
-        place.as_mut()
-    }
-
-    /// A layer goes on with other numbers: as a source of its own from here.
-    fn begin_anew(&mut self, n: usize) -> Option<()> {
-        let place = self.layers.get_mut(n)?;
-        match (self.generations.checked_add(1), place.as_mut()) {
-            (Some(generation), Some(layer)) => {
-                (self.generations, layer.generation) = (generation, generation);
-                Some(())
-            }
-            _ => {
-                *place = None;
-                None
-            }
-        }
-    }
-
-    /// Looks into a picture's payload, counts and keeps the packet.
-    fn look<'a>(
-        &mut self,
-        now: Mono,
-        header: &RtpHeader,
-        mut media: Media<'a>,
-    ) -> Option<Media<'a>> {
-        let layer = self.layers.get_mut(usize::from(media.layer))?.as_mut()?;
-        if let Some(codec) = media.codec.video().filter(|_| !media.payload.is_empty()) {
-            // A payload that breaks its RFC is dropped here: no subscriber has to cope with it.
-            let info = codec::inspect(codec, media.payload).ok()?;
-            self.meters.on_packet(now, media.layer, header.len + media.payload.len(), &info);
-            if info.keyframe {
-                layer.keyframes.on_keyframe();
-            }
-            media.info = Some(info);
-        }
-        let kept = HistoryPacket {
-            timestamp: media.timestamp,
-            marker: media.marker,
-            payload_type: header.payload_type,
-            audio_level: media.audio_level,
-            payload: media.payload,
-        };
-        layer.history.store(now, media.ext_seq, kept);
-        Some(media)
     }
 }
 

@@ -7,6 +7,7 @@
 mod congestion;
 mod incoming;
 mod outgoing;
+mod publication;
 mod receive;
 mod report;
 mod send;
@@ -22,8 +23,9 @@ use vbranch_domain::{MediaKind, Mono, TrackId};
 
 pub(crate) use self::{
     congestion::Congestion,
-    incoming::{Incoming, Media, Publication, peer_of, tap_source},
+    incoming::{Incoming, Media, peer_of, tap_source},
     outgoing::{Kept, Ready, primary},
+    publication::Publication,
     setup::PeerSetup,
 };
 use self::{outgoing::Slot, setup::Session};

@@ -183,7 +183,7 @@ impl Run {
         let next = self.parties.iter().map(Party::next).min().unwrap_or(now);
         // The poller counts in milliseconds and rounds up: the last one is spent awake.
         let wait = next.since(now).saturating_sub(Duration::from_millis(1));
-        self.crowd.turn(wait, |now, index, buffers| {
+        self.crowd.turn(wait, usize::MAX, |now, index, buffers| {
             let Some(party) = self.parties.get_mut(index) else { return false };
             let more = party.agent.receive(now, buffers);
             party.look(now);
