@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the film that plays the customer's camera in browser tests: a live face that blinks and
-# turns to both sides within 13 seconds, so that in a loop it meets every liveness challenge
-# whatever their order.
+# Makes the film that an attacker plays in place of the customer's camera in browser tests: a real
+# face that blinks and turns to both sides within 13 seconds, so that in a loop it shows these
+# gestures in whatever order they are asked for. The liveness check must refuse it.
 #
 #   make-camera-film.sh OUT.y4m [FACE-FILM]
 #

@@ -7,7 +7,7 @@ use crate::{
     call::Seat,
     clock::Mono,
     id::{ParticipantId, UserId},
-    kyc::KycVerdict,
+    kyc::{KycVerdict, WatchAlarm},
     media::MediaKind,
     recording::ArtifactRef,
 };
@@ -47,6 +47,15 @@ pub enum TimelineKind {
         attempt: u32,
         /// With everything it rests on.
         verdict: KycVerdict,
+    },
+    /// The watch over a party's face noticed something, or no longer does.
+    FaceWatch {
+        /// Whose face.
+        participant: ParticipantId,
+        /// What.
+        alarm: WatchAlarm,
+        /// Whether it is so now, or no longer.
+        raised: bool,
     },
     /// A staff member took the visit.
     StaffJoined {

@@ -41,6 +41,10 @@ pub struct FaceReport {
     pub presence: f32,
     /// How closed the eyes are, `0..=1`.
     pub blink: f32,
+    /// How far the mouth is open, `0..=1`.
+    pub mouth: f32,
+    /// How broad the smile is, `0..=1`.
+    pub smile: f32,
     /// Height of the eye openings over their width.
     pub eye_aspect: f32,
     /// Degrees, positive to the person's own left.
@@ -49,6 +53,18 @@ pub struct FaceReport {
     pub pitch: f32,
     /// Mean brightness, `0..=1`.
     pub brightness: f32,
+    /// Share that is burnt out.
+    pub burnt: f32,
+    /// Difference of the light on the cheeks over their sum.
+    pub one_sided: f32,
+    /// How many times brighter what is behind is.
+    pub backlight: f32,
+    /// See the policy's `quality.min_sharpness`.
+    pub sharpness: f32,
+    /// See the policy's `quality.max_cover`.
+    pub cover: f32,
+    /// Difference of still pixels to the picture before, 0 to 255.
+    pub noise: Option<f32>,
 }
 
 /// Why a clip could not be looked at.
@@ -84,14 +100,22 @@ pub fn analyze_clip(
     for picture in ClipFrames::open(clip, fps)? {
         let time = Duration::from_secs(1) * index / fps.max(1);
         let report = tracker.look(models, &picture?, Mono::ZERO + time)?;
-        let face = report.face.zip(report.seen.face).map(|(face, seen)| FaceReport {
+        let face = report.face.as_ref().zip(report.seen.face).map(|(face, seen)| FaceReport {
             bounds: [face.face.x, face.face.y, face.face.w, face.face.h],
             presence: face.presence,
-            blink: face.blink,
+            blink: seen.blink,
+            mouth: seen.mouth,
+            smile: seen.smile,
             eye_aspect: face.eye_aspect,
             yaw: face.pose.yaw,
             pitch: face.pose.pitch,
             brightness: seen.brightness,
+            burnt: seen.burnt,
+            one_sided: seen.one_sided,
+            backlight: seen.backlight,
+            sharpness: seen.sharpness,
+            cover: seen.cover,
+            noise: report.seen.scene.noise,
         });
         on_frame(FrameReport {
             index,

@@ -23,9 +23,9 @@ use bytes::Bytes;
 use support::{Log, STILL, TestClock, access_units, frame, models, models_dir};
 use vbranch_domain::{
     Leg, Mono, ParticipantId, SystemClock, Tap as _, TapItem,
-    kyc::{Challenge, KycEvent, KycOutcome, KycVerdict},
+    kyc::{Challenge, KycEvent, KycOutcome, KycRequest, KycVerdict},
 };
-use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy};
+use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy, Output, OutputSink};
 
 struct Branch {
     engine: KycEngine,
@@ -50,6 +50,20 @@ fn wait_until<T: Clone>(log: &Log<T>, what: &str, done: impl Fn(&[T]) -> bool) -
     panic!("still waiting for {what}");
 }
 
+/// Writes the events of a check into a log.
+fn events_into(log: &Log<KycEvent>) -> OutputSink {
+    let log = log.clone();
+    Box::new(move |output| {
+        if let Output::Event(event) = output {
+            log.push(event);
+        }
+    })
+}
+
+fn first_attempt() -> KycRequest {
+    KycRequest { attempt: 1, ..KycRequest::default() }
+}
+
 fn verdict(events: &[KycEvent]) -> Option<KycVerdict> {
     events.iter().find_map(|e| match e {
         KycEvent::Verdict(verdict) => Some(verdict.clone()),
@@ -67,11 +81,11 @@ fn without_models_the_check_refers_to_staff() {
     let branch = branch(empty.path().into(), LivenessPolicy::default());
     assert!(branch.engine.models_error().unwrap().to_string().contains("yunet"));
     let log = Log::default();
-    let sink = log.clone();
     let tap = branch.engine.begin(
         ParticipantId::random(),
+        first_attempt(),
         [0; 32],
-        Box::new(move |event| sink.push(event)),
+        events_into(&log),
         Box::new(|| ()),
     );
     let verdict = wait_for_verdict(&log);
@@ -100,13 +114,8 @@ fn a_still_photograph_is_seen_but_does_not_pass() {
     let branch = branch(models_dir(), policy);
     let customer = ParticipantId::random();
     let log = Log::default();
-    let sink = log.clone();
-    let mut tap = branch.engine.begin(
-        customer,
-        [7; 32],
-        Box::new(move |event| sink.push(event)),
-        Box::new(|| ()),
-    );
+    let mut tap =
+        branch.engine.begin(customer, first_attempt(), [7; 32], events_into(&log), Box::new(|| ()));
     let units = access_units(STILL);
     for (n, nals) in units.iter().cycle().take(400).enumerate() {
         let at = Mono::from_millis(n as u64 * 100);
@@ -122,9 +131,10 @@ fn a_still_photograph_is_seen_but_does_not_pass() {
     let verdict = wait_for_verdict(&log);
     assert_eq!((verdict.outcome, verdict.reason.as_str()), (KycOutcome::Fail, "challenge_timeout"));
     assert!(verdict.frames > 0);
-    assert_eq!(verdict.models.len(), 3);
+    assert!(verdict.models.len() >= 3);
+    assert_eq!(verdict.policy_sha256.len(), 64);
     assert!(verdict.signals.iter().any(|s| s.name == "face.presence" && s.passed));
-    assert!(log.all().iter().any(|e| matches!(e, KycEvent::Challenge { index: 0, of: 3, .. })));
+    assert!(log.all().iter().any(|e| matches!(e, KycEvent::Challenge { index: 0, of: 4, .. })));
     assert!(matches!(log.all().last(), Some(KycEvent::Verdict(_))), "the verdict is the last word");
 }
 
@@ -133,12 +143,13 @@ fn feed(make: impl Fn(usize) -> Vec<Bytes>) -> Option<(KycVerdict, u32)> {
     models()?;
     let branch = branch(models_dir(), LivenessPolicy::default());
     let (customer, log) = (ParticipantId::random(), Log::default());
-    let (sink, asked) = (log.clone(), Arc::new(AtomicU32::new(0)));
+    let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
     let mut tap = branch.engine.begin(
         customer,
+        first_attempt(),
         [0; 32],
-        Box::new(move |event| sink.push(event)),
+        events_into(&log),
         Box::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
         }),
@@ -206,7 +217,7 @@ fn decoding_recovers_at_the_next_key_frame() {
         let broken = n == 5;
         let nals = if broken { vec![Bytes::from_static(&[0x80, 1, 2])] } else { nals.clone() };
         match decoder.decode(&nals, true) {
-            Ok(vbranch_kyc::h264::Decoded::Picture(_)) => pictures += 1,
+            Ok(vbranch_kyc::video::Decoded::Picture(_)) => pictures += 1,
             Ok(_) => assert!((6..20).contains(&n), "frame {n}"),
             Err(_) => assert!(broken, "frame {n}"),
         }
@@ -224,6 +235,7 @@ fn a_flood_of_frames_is_dropped_up_to_a_key_frame() {
     let count = Arc::clone(&asked);
     let mut tap = branch.engine.begin(
         customer,
+        first_attempt(),
         [0; 32],
         Box::new(|_| ()),
         Box::new(move || {
@@ -251,11 +263,11 @@ fn nothing_is_told_after_the_tap_is_dropped_and_threads_end_with_the_engine() {
     let config = KycConfig { models_dir: empty.path().into(), threads: 1, policy };
     let engine = KycEngine::start(config, clock).unwrap();
     let log = Log::default();
-    let sink = log.clone();
     let tap = engine.begin(
         ParticipantId::random(),
+        first_attempt(),
         [0; 32],
-        Box::new(move |e| sink.push(e)),
+        events_into(&log),
         Box::new(|| ()),
     );
     drop(tap);
@@ -274,11 +286,11 @@ fn without_any_video_the_real_clock_ends_the_check() {
     let config = KycConfig { models_dir: models_dir(), threads: 1, policy };
     let engine = KycEngine::start(config, Arc::new(SystemClock::start())).unwrap();
     let log = Log::default();
-    let sink = log.clone();
     let _tap = engine.begin(
         ParticipantId::random(),
+        first_attempt(),
         [0; 32],
-        Box::new(move |e| sink.push(e)),
+        events_into(&log),
         Box::new(|| ()),
     );
     let verdict = wait_for_verdict(&log);

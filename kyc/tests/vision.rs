@@ -47,7 +47,7 @@ fn a_face_is_found_and_read() {
     let report = FaceTracker::default().look(&models, &pictures[0], Mono::ZERO).unwrap();
     let face = report.face.unwrap();
     assert!(face.presence > 0.9, "{face:?}");
-    assert!(face.blink < 0.4 && face.eye_aspect > 0.2, "eyes are open: {face:?}");
+    assert!(face.shapes.blink() < 0.4 && face.eye_aspect > 0.2, "eyes are open: {face:?}");
     assert!(face.pose.yaw.abs() < 15.0, "she looks at the camera: {face:?}");
     assert!(face.face.iou(&found[0].face) > 0.5, "mesh and detector agree: {face:?}");
 }

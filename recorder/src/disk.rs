@@ -23,6 +23,12 @@ pub(crate) trait Disk: Send + Sync {
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn DiskFile>>;
     /// Reads a file of at most `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, StoreError>;
+    /// Reads the first `len` bytes of a file, or all of a shorter one.
+    fn read_start(&self, path: &Path, len: usize) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = self.read(path, u64::MAX)?;
+        bytes.truncate(len);
+        Ok(bytes)
+    }
     /// Makes a folder in one that is there.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Flushes a folder: the names in it.
@@ -62,6 +68,16 @@ impl Disk for OsDisk {
 
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
         read_limited(path, limit)
+    }
+
+    fn read_start(&self, path: &Path, len: usize) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::with_capacity(len);
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::NotFound,
+            _ => error.into(),
+        })?;
+        file.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

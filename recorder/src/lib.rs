@@ -11,6 +11,7 @@ mod config;
 mod disk;
 mod error;
 mod export;
+mod faces;
 pub mod hash;
 mod journal;
 mod keyfile;
@@ -44,4 +45,5 @@ pub use config::{
 };
 pub use error::RecorderError;
 pub use export::{ExportOptions, export};
+pub use faces::{FaceVault, FaceVaultConfig, FaceVaultError, Swept};
 pub use service::{MAX_ARTIFACT, Recorder};

@@ -15,7 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const SALT: usize = 24;
 const COMMITMENT: usize = 32;
-const HEADER: usize = SALT + COMMITMENT;
+pub(crate) const HEADER: usize = SALT + COMMITMENT;
 const CHUNK: usize = 16 * 1024;
 const TAG: usize = 16;
 const SEALED_CHUNK: usize = CHUNK + TAG;
@@ -93,6 +93,14 @@ pub fn seal(key: &SealKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, 
 pub fn open(key: &SealKey, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let message = Message::new(key, context, sealed)?;
     message.read(0, message.len())
+}
+
+/// Whether a message begins as one that was sealed with this key for this place: tells whose it is
+/// from its first [`HEADER`] bytes. Its content may be damaged all the same.
+pub(crate) fn begins(key: &SealKey, context: &[u8], sealed: &[u8]) -> bool {
+    let Some((salt, rest)) = sealed.split_first_chunk::<SALT>() else { return false };
+    let message = MessageKey::derive(key, salt, context);
+    message.is_ok_and(|message| rest.starts_with(&message.commitment))
 }
 
 /// A message whose key, place and length have been checked; ranges of it can be opened.

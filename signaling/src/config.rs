@@ -55,6 +55,15 @@ pub struct Limits {
     pub session_absolute: Duration,
     /// How often a customer may try the liveness check before staff take over identification.
     pub liveness_attempts: u32,
+    /// How often one person may be checked within 24 hours, whatever the visit. More: somebody who
+    /// tries attacks has as many; fewer: a customer with a poor camera ends in the queue.
+    pub liveness_checks_per_day: u32,
+    /// How long a portrait is kept after it was handed in.
+    pub portrait_lifetime: Duration,
+    /// Whether the customer's face is watched in the call, where they consent.
+    pub watch_customer: bool,
+    /// Whether the staff member's is.
+    pub watch_staff: bool,
     /// In a call: staff are alarmed when a party is gone for so long.
     pub call_grace: Duration,
     /// In a call: the visit is closed as interrupted when a party is gone for so long.
@@ -84,6 +93,10 @@ impl Default for Limits {
             session_idle: Duration::from_mins(60),
             session_absolute: Duration::from_hours(12),
             liveness_attempts: 3,
+            liveness_checks_per_day: 10,
+            portrait_lifetime: Duration::from_hours(24),
+            watch_customer: true,
+            watch_staff: true,
             call_grace: Duration::from_secs(30),
             call_lost: Duration::from_secs(120),
             waiting_lost: Duration::from_secs(60),

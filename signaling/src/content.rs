@@ -166,7 +166,7 @@ fn is_slug(s: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsentTexts {
-    /// e.g. `2026-11`.
+    /// e.g. `2026-12`.
     pub version: String,
     /// To being recorded.
     pub recording: Text,
@@ -194,7 +194,7 @@ pub struct ContentError {
 /// Every version ever offered stays here: visits made under it are rebuilt from their events.
 const JOURNEYS: &[(&str, &str)] =
     &[("demo-loan@1.json", include_str!("../journeys/demo-loan@1.json"))];
-const CONSENTS: (&str, &str) = ("2026-11.json", include_str!("../consents/2026-11.json"));
+const CONSENTS: (&str, &str) = ("2026-12.json", include_str!("../consents/2026-12.json"));
 
 impl Content {
     /// Parses and checks the embedded texts.

@@ -4,8 +4,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use vbranch_domain::{
-    CallId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UserId, VideoCodec,
-    kyc::KycEvent,
+    CallId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UnixMillis, UserId,
+    VideoCodec,
+    kyc::{KycArtifact, KycEvent, KycRequest, PersonRef, Portrait, WatchEvent},
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
         ReplayView, StoreId, TrackName,
@@ -144,16 +145,48 @@ pub enum RecorderError {
     Unavailable(String),
 }
 
-/// Liveness checks.
+/// Liveness checks, and the watch over faces in a call.
 #[async_trait]
 pub trait KycPort: Send + Sync {
-    /// Starts a check on the customer's video. Events come back as [`PortEvent::Kyc`].
-    async fn begin(&self, call: CallId, customer: ParticipantId);
+    /// Starts a check on the customer's video. What it says comes back as [`PortEvent::Kyc`], what
+    /// it wants sealed as [`PortEvent::KycArtifact`], before the verdict.
+    async fn begin(&self, call: CallId, customer: ParticipantId, request: KycRequest);
     /// Stops a running check without a verdict.
     async fn cancel(&self, call: CallId, customer: ParticipantId);
+    /// Watches a party's face from now on. News come back as [`PortEvent::Watch`]. The customer is
+    /// held against the face of the check that passed, others against the first face seen. Asking
+    /// again changes nothing.
+    async fn watch(&self, call: CallId, participant: ParticipantId);
+    /// Stops watching, and forgets the face.
+    async fn unwatch(&self, call: CallId, participant: ParticipantId);
     /// Whether models are loaded; where they are not, customers are referred to staff.
     fn available(&self) -> bool;
 }
+
+/// Pictures and templates of faces that a rule keeps beyond a check: apart from recordings, under
+/// a key of their own, each with its own time to live.
+#[async_trait]
+pub trait FaceVault: Send + Sync {
+    /// Keeps a portrait for a person until then, in place of an earlier one; durable when this
+    /// returns.
+    async fn keep(
+        &self,
+        person: PersonRef,
+        portrait: Portrait,
+        until: UnixMillis,
+    ) -> Result<(), VaultError>;
+    /// The portrait of a person, unless its time is over.
+    async fn portrait(&self, person: PersonRef) -> Result<Option<Portrait>, VaultError>;
+    /// Forgets everything about a person; durable when this returns.
+    async fn forget(&self, person: PersonRef) -> Result<(), VaultError>;
+    /// How many persons are kept.
+    fn persons(&self) -> u64;
+}
+
+/// The vault cannot be written or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the face vault is not available: {0}")]
+pub struct VaultError(pub String);
 
 /// What the other parts tell the branch, through one bounded queue given to it at start.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,5 +250,23 @@ pub enum PortEvent {
         participant: ParticipantId,
         /// What happened.
         event: KycEvent,
+    },
+    /// A liveness check hands over something to be sealed beside the media.
+    KycArtifact {
+        /// In which call.
+        call: CallId,
+        /// Whose check.
+        participant: ParticipantId,
+        /// What.
+        artifact: KycArtifact,
+    },
+    /// The watch over a party's face has news.
+    Watch {
+        /// In which call.
+        call: CallId,
+        /// Whose face.
+        participant: ParticipantId,
+        /// What.
+        event: WatchEvent,
     },
 }

@@ -18,12 +18,14 @@ use crate::{
     branch::{self, BranchTasks, Ports},
     config::SignalingConfig,
     content::{Content, ContentError},
-    ports::{KycPort, MediaPlane, PortEvent, RecorderPort},
+    ports::{FaceVault, KycPort, MediaPlane, PortEvent, RecorderPort},
     store::{Account, Role, Store, StoreError},
 };
 
 /// How long somebody who is signed out still sees the customer, at most.
 const SESSION_LOOK: Duration = Duration::from_secs(1);
+/// How often checks that count no longer are forgotten.
+const CHECKS_LOOK: Duration = Duration::from_hours(1);
 
 /// An account that exists with `demo` only. Its password is public: it stands in this source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,18 @@ pub enum SignalingError {
     Passwords(#[from] crate::auth::PasswordError),
 }
 
+/// The other parts of the program, as the branch uses them.
+pub struct Parts {
+    /// Calls and their peers.
+    pub media: Arc<dyn MediaPlane>,
+    /// The recorder.
+    pub recorder: Arc<dyn RecorderPort>,
+    /// Liveness checks and the watch over faces.
+    pub kyc: Arc<dyn KycPort>,
+    /// Portraits.
+    pub vault: Arc<dyn FaceVault>,
+}
+
 /// A running branch.
 pub struct Signaling {
     app: Arc<App>,
@@ -100,18 +114,18 @@ impl Signaling {
     /// When the database cannot be opened or read.
     pub async fn start(
         config: SignalingConfig,
-        media: Arc<dyn MediaPlane>,
-        recorder: Arc<dyn RecorderPort>,
-        kyc: Arc<dyn KycPort>,
+        parts: Parts,
         clock: Arc<dyn Clock>,
         events: mpsc::Receiver<PortEvent>,
     ) -> Result<Self, SignalingError> {
+        let Parts { media, recorder, kyc, vault } = parts;
         let content = Arc::new(Content::load(&config.bank_name)?);
         let store = Store::open(config.database_url.expose()).await?;
         let passwords = Passwords::new()?;
         let limits = config.limits;
         seed_demo(&config, &store, &passwords, clock.as_ref()).await?;
-        let ports = Ports { media, recorder: Arc::clone(&recorder), kyc: Arc::clone(&kyc) };
+        let ports =
+            Ports { media, recorder: Arc::clone(&recorder), kyc, vault: Arc::clone(&vault) };
         let (branch, tasks) = branch::start(
             store.clone(),
             Arc::clone(&content),
@@ -135,11 +149,12 @@ impl Signaling {
             sessions,
             passwords,
             recorder,
-            kyc,
+            vault,
             clock,
         };
         let app = Arc::new(app);
         tokio::spawn(cut_off_signed_out(Arc::downgrade(&app)));
+        tokio::spawn(forget_old_checks(Arc::downgrade(&app)));
         Ok(Self { app, tasks: Mutex::new(Some(tasks)) })
     }
 
@@ -185,6 +200,19 @@ async fn cut_off_signed_out(app: Weak<App>) {
             if app.branch.dismiss(who).await.is_err() {
                 return;
             }
+        }
+    }
+}
+
+/// The first look is at once.
+async fn forget_old_checks(app: Weak<App>) {
+    let mut tick = interval(CHECKS_LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        if let Err(error) = app.store.forget_checks(app.clock.wall()).await {
+            tracing::warn!(%error, "old checks are forgotten later");
         }
     }
 }

@@ -11,8 +11,9 @@ use std::{
 };
 
 use serde_json::json;
-use support::{Branch, eventually, picture, socket::Socket};
+use support::{Branch, eventually, jpeg, picture, socket::Socket};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use vbranch_domain::kyc::KycOutcome;
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -79,6 +80,31 @@ async fn a_whole_visit_leaves_no_secret_and_no_name_in_the_log() {
     let auditor = branch.sign_in("auditor").await;
     let path = format!("/api/v1/recordings/{}/replays", branch.peers.newest());
     assert_eq!(auditor.post(&path, json!({"reason": "confidential reason"})).await.0, 201);
+
+    // Somebody the bank knows by name, whose face is checked; and what may go wrong with it.
+    let face = jpeg(4_001, 3_999);
+    branch.peers.state().hands_over = vec![
+        ("face.jpg", "image/jpeg", b"the-face-in-the-picture".to_vec().into()),
+        ("trace.json", "application/json", b"the-course-of-the-check".to_vec().into()),
+    ];
+    for (unsealed, refused) in [(false, false), (true, false), (false, true)] {
+        branch.peers.artifacts_refused.store(unsealed, std::sync::atomic::Ordering::SeqCst);
+        let (customer, visit) = branch.invited_by(&staff, Some("ref-of-Mrs-Zhao")).await;
+        assert_eq!(staff.put_portrait(&visit, "image/jpeg", face.clone()).await.0, 204);
+        assert_eq!(staff.put_portrait(&visit, "image/png", face.clone()).await.0, 422);
+        customer.ready_for_check().await;
+        branch.peers.vault_refuses.store(refused, std::sync::atomic::Ordering::SeqCst);
+        branch.peers.state().verdicts.push_back(KycOutcome::Pass);
+        let camera = json!({"camera": {"label": "camera-of-Mrs-Zhao"}});
+        assert_eq!(customer.post("liveness", camera).await.0, 200);
+        customer.until("state", "waiting").await;
+        staff.serve(&visit).await;
+        assert_eq!(staff.get(&format!("/api/v1/visits/{visit}/kyc")).await.0, 200);
+        assert_eq!(customer.post("liveness/skip", json!({})).await.0, 200);
+        branch.peers.vault_refuses.store(false, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(staff.delete_portrait(&visit).await, 204);
+        assert_eq!(staff.close(&visit, "declined").await.0, 200);
+    }
     branch.signaling.shutdown().await;
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
@@ -97,6 +123,12 @@ async fn a_whole_visit_leaves_no_secret_and_no_name_in_the_log() {
         "VB1001",
         "confidential reason",
         "$argon2id",
+        "Mrs-Zhao",
+        "the-face-in-the-picture",
+        "the-course-of-the-check",
+        // The portrait, as a list of bytes and as escaped text.
+        "255, 216, 255, 224",
+        "\\xff\\xd8\\xff",
         image,
         "\"yes\"",
     ] {

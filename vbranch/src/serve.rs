@@ -16,10 +16,10 @@ use vbranch_domain::SystemClock;
 use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy};
 use vbranch_recorder::Recorder;
 use vbranch_sfu::{Sfu, SfuConfig};
-use vbranch_signaling::{DEMO_ACCOUNTS, Signaling, SignalingConfig};
+use vbranch_signaling::{DEMO_ACCOUNTS, Parts, Signaling, SignalingConfig};
 
 use crate::{
-    adapters::{EVENTS, Events, KycAdapter, MediaAdapter, RecorderAdapter},
+    adapters::{EVENTS, Events, KycAdapter, MediaAdapter, RecorderAdapter, VaultAdapter},
     config::Config,
     observe::{self, Probes},
     web,
@@ -76,21 +76,21 @@ async fn start(config: &Config, demo: bool) -> anyhow::Result<(Running, Probes)>
     let sfu = Sfu::start(&sfu_config(config), clock, MediaAdapter::event_sink(events.clone()))
         .context("media plane")?;
     let kyc = start_kyc(config, clock)?;
+    let vault =
+        VaultAdapter::start(&config.kyc, &config.recorder.keys_dir, clock).context("face vault")?;
 
-    let media = Arc::new(MediaAdapter::new(sfu.handle()));
     let recorder_port =
         Arc::new(RecorderAdapter::new(recorder.clone(), sfu.handle(), clock, events.clone()));
-    let kyc = Arc::new(KycAdapter::new(kyc, sfu.handle(), events));
-    let signaling = Signaling::start(
-        signaling_config(config, demo),
-        media,
-        recorder_port.clone(),
-        kyc,
-        Arc::new(clock),
-        port_events,
-    )
-    .await
-    .context("branch")?;
+    let parts = Parts {
+        media: Arc::new(MediaAdapter::new(sfu.handle())),
+        recorder: recorder_port.clone(),
+        kyc: Arc::new(KycAdapter::new(kyc, sfu.handle(), events)),
+        vault: Arc::new(vault),
+    };
+    let signaling =
+        Signaling::start(signaling_config(config, demo), parts, Arc::new(clock), port_events)
+            .await
+            .context("branch")?;
     let signaling = Arc::new(signaling);
     let probes = Probes { signaling: signaling.clone(), recorder: recorder_port };
     Ok((Running { signaling, recorder, sfu }, probes))
@@ -128,7 +128,12 @@ fn signaling_config(config: &Config, demo: bool) -> SignalingConfig {
     signaling.public_origins.clone_from(&config.http.origins);
     signaling.version = env!("CARGO_PKG_VERSION").to_owned();
     signaling.limits.link_lifetime = config.branch.link_lifetime;
-    signaling.limits.liveness_attempts = config.branch.liveness_attempts;
+    let limits = &mut signaling.limits;
+    limits.liveness_attempts = config.branch.liveness_attempts;
+    limits.liveness_checks_per_day = config.kyc.checks_per_day;
+    limits.portrait_lifetime = config.kyc.portrait_ttl;
+    limits.watch_customer = config.kyc.watch_customer;
+    limits.watch_staff = config.kyc.watch_staff;
     signaling
 }
 

@@ -8,8 +8,11 @@ import type { Plugin } from "vite";
 import { WebSocketServer, type WebSocket } from "ws";
 
 import type { ClientMessage, ServerMessage, SupervisionMode } from "../packages/sdk/src/protocol";
+import { checks, picture } from "./checks";
+import { customers, runOfCheck } from "./customers";
 import * as views from "./views";
 
+/** A body that is a string is a picture, drawn as SVG. */
 type Answer = { status: number; body: unknown };
 type Asked = { method: string; path: string; token: string; body: Record<string, unknown> };
 
@@ -41,11 +44,19 @@ function serve(socket: WebSocket): void {
     else if (message.type === "watch") send(watched(message.visit));
     else if (message.token === undefined) send({ type: "queue", visits: queue() });
     else {
-      const visit = views.customers[message.token];
-      if (visit) send({ type: "customer_visit", visit });
+      const visit = customers[message.token];
+      if (message.token === "check-run") play(send);
+      else if (visit) send({ type: "customer_visit", visit });
       else send({ type: "error", code: "link_unknown", detail: "" });
     }
   });
+}
+
+/** A whole check, in its own time. */
+function play(send: (message: ServerMessage) => void): void {
+  for (const { at, view } of runOfCheck()) {
+    setTimeout(() => send({ type: "customer_visit", visit: view }), at);
+  }
 }
 
 function watched(visit: string): ServerMessage {
@@ -70,11 +81,10 @@ async function respond(request: IncomingMessage, response: ServerResponse): Prom
     body: text === "" ? {} : (JSON.parse(text) as Record<string, unknown>),
   });
   response.statusCode = status;
-  response.setHeader(
-    "Content-Type",
-    status < 400 ? "application/json" : "application/problem+json",
-  );
-  response.end(JSON.stringify(body));
+  const drawn = typeof body === "string";
+  const json = status < 400 ? "application/json" : "application/problem+json";
+  response.setHeader("Content-Type", drawn ? "image/svg+xml" : json);
+  response.end(drawn ? body : JSON.stringify(body));
 }
 
 function answer(asked: Asked): Answer {
@@ -106,16 +116,15 @@ function session(method: string, body: Record<string, unknown>): Answer {
 }
 
 function customer({ path, token, body }: Asked): Answer {
-  const view = views.customers[token];
+  const view = customers[token];
+  if (token === "check-limit" && path.endsWith("/liveness")) return problem(409, "daily_limit");
   if (token === "expired") return problem(410, "link_expired");
   if (view === undefined) return problem(404, "link_unknown");
   if (path.endsWith("/media")) return problem(503, "unavailable");
   if (path.endsWith("/consents")) {
-    return ok(
-      body.recording === true ? views.customers.preparing : views.customers["closed-declined"],
-    );
+    return ok(body.recording === true ? customers.preparing : customers["closed-declined"]);
   }
-  if (path.endsWith("/leave")) return ok(views.customers["closed-declined"]);
+  if (path.endsWith("/leave")) return ok(customers["closed-declined"]);
   return ok(view);
 }
 
@@ -127,6 +136,8 @@ function staff({ method, path, body }: Asked): Answer {
   }
   const visit = path.split("/")[2] ?? "";
   if (path.endsWith("/media")) return problem(503, "unavailable");
+  if (path.endsWith("/kyc")) return kyc(visit);
+  if (path.endsWith("/kyc/picture")) return ok(picture);
   // The third customer of the queue is further along: a document is to be shown.
   if (path.endsWith("/supervision")) return supervision(method, visit, body);
   if (path.endsWith("/accept")) opened = { done: visit.endsWith("3") ? 3 : 1, open: true };
@@ -136,6 +147,12 @@ function staff({ method, path, body }: Asked): Answer {
     return ok({ ...current(visit), state: "closed", outcome: body.outcome });
   }
   return ok(current(visit));
+}
+
+/** The last figure of the visit's id says what became of its check. */
+function kyc(visit: string): Answer {
+  if (visit.endsWith("5")) return problem(404, "kyc_unknown");
+  return ok(checks[views.checkOf(visit)]);
 }
 
 function supervision(method: string, visit: string, body: Record<string, unknown>): Answer {

@@ -9,7 +9,7 @@ import { FLAGS } from "../e2e/support/chromium.mjs";
 
 const [, , out = "shots", only = ""] = process.argv;
 const BASE = "http://localhost:5174";
-const SIZES = { phone: { width: 390, height: 844 }, desk: { width: 1440, height: 900 } };
+const SIZES = { phone: { width: 390, height: 844 }, desk: { width: 1366, height: 768 } };
 mkdirSync(out, { recursive: true });
 
 const browser = await chromium.launch({
@@ -102,10 +102,27 @@ await shot("04-in-use", "/v/preparing", {
   init: failing(`new DOMException("", "NotReadableError")`),
 });
 await shot("04-no-webrtc", "/v/preparing", { init: "delete globalThis.RTCPeerConnection" });
-for (const state of ["start", "blink", "left", "right", "failed"]) {
-  await shot(`05-check-${state}`, `/v/check-${state}`);
+for (const state of [
+  ...["start", "blink", "left", "right", "mouth", "nod", "smile", "failed", "exhausted"],
+]) {
+  await shot(`05-check-${state}`, `/v/check-${state}`, both);
 }
-await shot("05-check-left-en", "/v/check-left", { locales: ["en-US"] });
+for (const advice of [
+  ...["no_face", "several_faces", "come_closer", "move_back", "center_face", "more_light"],
+  ...["softer_light", "hold_still", "uncover_face", "look_straight", "good"],
+]) {
+  await shot(`05-advice-${advice}`, `/v/check-advice-${advice}`, both);
+}
+for (const index of [0, 1, 2, 3, 6]) {
+  await shot(`05-flash-${index}`, `/v/check-flash-${index}`, { ...both, fixed: true, wait: 600 });
+}
+await shot("05-check-limit", "/v/check-limit", {
+  ...both,
+  act: async (page) => {
+    await page.getByTestId("liveness-start").click();
+    await page.getByTestId("problem").waitFor();
+  },
+});
 await shot("06-waiting-3", "/v/waiting-3", both);
 await shot("06-waiting-0", "/v/waiting-0");
 for (const step of [
@@ -115,6 +132,11 @@ for (const step of [
   await shot(`07-call-${step}`, `/v/call-${step}`, call);
 }
 await shot("07-call-disclosure-en", "/v/call-disclosure", { ...call, locales: ["en-US"] });
+await shot("07-call-face", "/v/call-face", {
+  ...call,
+  ...both,
+  act: (page) => page.getByTestId("face-consent").click(),
+});
 const sign = async (page) => {
   const pad = page.getByTestId("signature-pad");
   await pad.scrollIntoViewIfNeeded();
@@ -162,11 +184,35 @@ const accept = async (page) => {
   await page.getByTestId("workspace").waitFor();
 };
 await shot("12-workspace", "/staff", { ...both, wait: 2500, act: accept });
-await shot("12-verdict", "/staff", {
-  wait: 2000,
+const faceCheck = (nth) => async (page) => {
+  await signIn("staff")(page);
+  await page.getByTestId("queue-accept").nth(nth).click();
+  await page.getByTestId("face-check-open").click();
+  await page.getByTestId("liveness-verdict").waitFor();
+  // The drawer itself, not the page behind it, is what is to be seen whole.
+  await page.addStyleTag({
+    content: ".ant-drawer { position: absolute !important; height: 2400px !important }",
+  });
+};
+for (const [nth, name] of ["pass", "fail", "refer", "declined", "gone"].entries()) {
+  if (name === "declined") continue;
+  await shot(`12-check-${name}`, "/staff", { ...both, wait: 1200, act: faceCheck(nth) });
+}
+await shot("12-check-top", "/staff", {
+  wait: 1200,
+  fixed: true,
   act: async (page) => {
     await accept(page);
-    await page.getByText(/核实详情/).click();
+    await page.getByTestId("face-check-open").click();
+    await page.getByTestId("liveness-verdict").waitFor();
+  },
+});
+await shot("12-check-declined", "/staff", {
+  wait: 1200,
+  act: async (page) => {
+    await signIn("staff")(page);
+    await page.getByTestId("queue-accept").nth(3).click();
+    await page.getByTestId("face-check-panel").waitFor();
   },
 });
 await shot("12-close", "/staff", {

@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import type {
   AuditEntry,
   CallView,
-  CustomerView,
   Info,
   QueueEntry,
   RecordingRow,
@@ -19,6 +18,8 @@ import type {
   User,
 } from "../packages/sdk/src/protocol";
 
+import { checks } from "./checks";
+
 type StepDef = { id: string; kind: StepKind; title: Text; text: Text };
 
 function json(path: string): unknown {
@@ -27,9 +28,13 @@ function json(path: string): unknown {
 }
 
 const journey = json("journeys/demo-loan@1.json") as { steps: StepDef[] };
-const consents = json("consents/2026-11.json") as { version: string; recording: Text; face: Text };
+export const consents = json("consents/2026-11.json") as {
+  version: string;
+  recording: Text;
+  face: Text;
+};
 
-const product = {
+export const product = {
   id: "demo-loan",
   name: { "zh-CN": "个人消费贷款（演示）", en: "Personal consumer loan (demo)" },
 };
@@ -104,7 +109,11 @@ const SEATS = {
  * A call as seen by `me`, with those named in `who`. The echo of dev/echo.js answers every media
  * section: sections 0, 3 and 5 carry sound, 1, 4 and 6 a picture.
  */
-function callOf(me: keyof typeof SEATS, who: string, more: Partial<CallView> = {}): CallView {
+export function callOf(
+  me: keyof typeof SEATS,
+  who: string,
+  more: Partial<CallView> = {},
+): CallView {
   const people = Array.from(who) as (keyof typeof SEATS)[];
   const heard = people.filter((each) => each !== me && each !== "o" && each !== "g");
   const shared = (more.slots ?? []).length > 0;
@@ -136,118 +145,13 @@ const QUALITIES = [
   { score: 3, cause: "cpu" },
 ] as const;
 
-function slot(mid: string, kind: Slot["kind"], from: string | null): Slot {
+export function slot(mid: string, kind: Slot["kind"], from: string | null): Slot {
   return { mid, kind, from };
 }
 
-const fresh: CustomerView = {
-  visit: "11111111-1111-4111-8111-111111111111",
-  number: "A-0042",
-  state: "invited",
-  product,
-  consents: {
-    texts: [
-      { subject: "recording", version: consents.version, text: consents.recording },
-      { subject: "face", version: consents.version, text: consents.face },
-    ],
-    recording: null,
-    face: null,
-  },
-  media: { connected: false, peer_connected: false, connection: 0 },
-  call: callOf("c", "c"),
-  liveness: null,
-  queue: null,
-  staff: null,
-  recording: "off",
-  steps: [],
-  outcome: null,
-};
+export const on = { connected: true, peer_connected: true, connection: 1 };
 
-const agreed = { ...fresh.consents, recording: true, face: true };
-const on = { connected: true, peer_connected: true, connection: 1 };
-const staff = { display_name: "李静", title: "客户经理", staff_no: "100286" };
-
-function liveness(change: Partial<NonNullable<CustomerView["liveness"]>>): CustomerView {
-  return {
-    ...fresh,
-    consents: agreed,
-    state: "checking",
-    media: on,
-    liveness: {
-      status: "running",
-      attempt: 1,
-      attempts_left: 2,
-      challenge: null,
-      advice: null,
-      ...change,
-    },
-  };
-}
-
-function inCall(change: Partial<CustomerView>): CustomerView {
-  return {
-    ...fresh,
-    consents: agreed,
-    state: "in_call",
-    media: on,
-    staff,
-    call: callOf("c", "cs"),
-    recording: "on",
-    steps: steps(0, false),
-    ...change,
-  };
-}
-
-function waiting(ahead: number): CustomerView {
-  return {
-    ...fresh,
-    consents: agreed,
-    state: "waiting",
-    media: { connected: true, peer_connected: false, connection: 1 },
-    queue: { position: ahead + 1, ahead },
-  };
-}
-
-function closed(outcome: NonNullable<CustomerView["outcome"]>, done: number): CustomerView {
-  return { ...fresh, consents: agreed, state: "closed", outcome, steps: steps(done, false) };
-}
-
-/** The customer's view by link token. */
-export const customers: Record<string, CustomerView> = {
-  invited: fresh,
-  preparing: { ...fresh, consents: agreed, state: "preparing" },
-  "check-start": liveness({ status: "not_started", attempt: 0, attempts_left: 3 }),
-  "check-blink": liveness({ challenge: { kind: "blink", index: 0, of: 3 }, advice: "good" }),
-  "check-left": liveness({
-    challenge: { kind: "turn_left", index: 1, of: 3 },
-    advice: "come_closer",
-  }),
-  "check-right": liveness({ challenge: { kind: "turn_right", index: 2, of: 3 }, advice: "good" }),
-  "check-failed": liveness({ status: "failed", attempt: 1, attempts_left: 2 }),
-  "waiting-3": waiting(3),
-  "waiting-0": waiting(0),
-  "call-start": inCall({ recording: "starting" }),
-  "call-identity": inCall({ steps: steps(0, true) }),
-  "call-disclosure": inCall({ steps: steps(1, true) }),
-  "call-question": inCall({ steps: steps(2, true) }),
-  "call-document": inCall({ steps: steps(3, true) }),
-  "call-signature": inCall({ steps: steps(4, true) }),
-  "call-many": inCall({ steps: steps(1, true), call: callOf("c", "cstb") }),
-  "call-screen": inCall({
-    call: callOf("c", "cst", { slots: [slot("6", "screen", "s")] }),
-  }),
-  "call-slow": inCall({
-    call: {
-      ...callOf("c", "cs"),
-      participants: callOf("c", "cs").participants.map((each) =>
-        each.participant === "c" ? { ...each, quality: { score: 1, cause: "bitrate" } } : each,
-      ),
-    },
-  }),
-  "closed-completed": closed("completed", 5),
-  "closed-declined": closed("declined", 2),
-  "closed-interrupted": closed("interrupted", 1),
-};
+export const staff = { display_name: "李静", title: "客户经理", staff_no: "100286" };
 
 export function queue(now: number): QueueEntry[] {
   const entry = (n: number, liveness: QueueEntry["liveness"]): QueueEntry => ({
@@ -261,33 +165,42 @@ export function queue(now: number): QueueEntry[] {
     mine: false,
     staff: null,
   });
-  return [entry(1, "passed"), entry(2, "declined"), entry(3, "referred")];
+  return [
+    ...[entry(1, "passed"), entry(2, "failed"), entry(3, "referred")],
+    ...[entry(4, "declined"), entry(5, "passed")],
+  ];
 }
 
+/** Which of the drawn checks belongs to a visit, by the last figure of its id. */
+export function checkOf(visit: string): keyof typeof checks {
+  return visit.endsWith("2") ? "fail" : visit.endsWith("3") ? "refer" : "pass";
+}
+
+const STATUS = { pass: "passed", fail: "failed", refer: "referred" } as const;
+
 export function staffView(visit: string, done: number, open: boolean): StaffView {
+  const check = checkOf(visit);
   return {
     visit,
     number: "A-0041",
     state: "in_call",
     product,
     liveness: {
-      status: "passed",
-      verdict: {
-        outcome: "pass",
-        reason: "live",
-        signals: [
-          { name: "challenge.0.blink", score: 0.82, threshold: 0.5, passed: true },
-          { name: "challenge.1.turn_left", score: 31.4, threshold: 20, passed: true },
-        ],
-        models: [{ name: "yunet", sha256: "8f2383e4dd3cfbb4553ea8718107fc04" }],
-        frames: 214,
-      },
+      status: visit.endsWith("4") ? "declined" : STATUS[check],
+      verdict: visit.endsWith("4") ? null : checks[check].verdict,
     },
     media: on,
     call: callOf("s", "scw"),
     recording: { state: "on", stores: { a: "ok", b: "degraded" } },
     steps: steps(done, open),
-    alarms: [{ code: "store_b", at: Date.now() - 20_000 }],
+    alarms: [
+      { code: "store_b", at: Date.now() - 20_000, who: null },
+      { code: "face_absent", at: Date.now() - 4_000, who: "customer" },
+    ],
+    watch: [
+      { participant: "c", alarms: ["absent"] },
+      { participant: "s", alarms: [] },
+    ],
     outcome: null,
     started: Date.now() - 84_000,
   };
@@ -312,7 +225,14 @@ export function supervised(visit: string, mode: SupervisionMode): SupervisorView
     media: on,
     call: callOf(me[mode], `cstg${me[mode]}`),
     staff,
-    visit: { ...staffView(visit, 2, true), alarms: [] },
+    visit: {
+      ...staffView(visit, 2, true),
+      alarms: [{ code: "face_different", at: Date.now() - 9_000, who: "staff" }],
+      watch: [
+        { participant: "c", alarms: [] },
+        { participant: "s", alarms: ["different_face", "several_faces"] },
+      ],
+    },
   };
 }
 
@@ -320,7 +240,7 @@ export function recordings(now: number): RecordingRow[] {
   return [
     {
       recording: "33333333-3333-4333-8333-333333333331",
-      visit: fresh.visit,
+      visit: "11111111-1111-4111-8111-111111111111",
       number: "A-0042",
       started: now - 3_600_000,
       duration_ms: 184_000,

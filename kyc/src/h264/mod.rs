@@ -5,13 +5,19 @@
 
 pub mod sps;
 
+use std::fmt;
+
 use bytes::Bytes;
 use openh264::{
     decoder::{DecodedYUV, Decoder},
     formats::YUVSource as _,
 };
 
-use crate::vision::Picture;
+use crate::{
+    video::{Decoded, MAX_FRAME_BYTES, fits},
+    vision::Picture,
+    yuv::{self, Planes},
+};
 use sps::{Sps, SpsError};
 
 /// Decodes one stream, in order.
@@ -42,23 +48,11 @@ pub enum H264Error {
     Undecodable,
 }
 
-/// What came of one frame.
-#[derive(Debug)]
-pub enum Decoded {
-    /// A picture (only where one was wanted).
-    Picture(Picture),
-    /// Decoded, or buffered by the decoder; no picture was wanted or is out yet.
-    Silent,
-    /// Skipped: a key frame must come first.
-    AwaitingKey,
-}
-
-/// No camera's compressed picture is larger: 4 MiB is more than a raw 1080p picture compressed by
-/// two thirds. Larger ones would only serve to fill memory.
-const MAX_FRAME_BYTES: usize = 4 << 20;
 /// More NAL units in one picture than any encoder makes (a 1080p picture has 68 macroblock rows).
 const MAX_NALS: usize = 256;
 
+/// `nal_ref_idc`, section 7.4.1.
+const REFERENCED: u8 = 0x60;
 const SLICE: u8 = 1;
 const IDR_SLICE: u8 = 5;
 const SEQUENCE_PARAMETERS: u8 = 7;
@@ -103,6 +97,9 @@ impl H264Decoder {
         if self.awaiting_key && !unit.key {
             return Ok(Decoded::AwaitingKey);
         }
+        if !(wanted || unit.referenced || unit.key) {
+            return Ok(Decoded::Silent);
+        }
         self.access_unit.clear();
         for nal in &unit.nals {
             self.access_unit.extend_from_slice(&[0, 0, 0, 1]);
@@ -122,11 +119,20 @@ impl H264Decoder {
     }
 }
 
+impl fmt::Debug for H264Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("H264Decoder")
+    }
+}
+
 /// The NAL units of one picture that the decoder may see.
 struct AccessUnit<'a> {
     nals: Vec<&'a [u8]>,
     /// An instantaneous decoder refresh (IDR) picture.
     key: bool,
+    /// Later pictures may be predicted from it, or it carries parameter sets. Others need not be
+    /// decoded unless their own picture is wanted.
+    referenced: bool,
 }
 
 impl<'a> AccessUnit<'a> {
@@ -135,7 +141,7 @@ impl<'a> AccessUnit<'a> {
         if total > MAX_FRAME_BYTES || nals.len() > MAX_NALS {
             return Err(H264Error::TooLarge(total));
         }
-        let mut unit = Self { nals: Vec::with_capacity(nals.len()), key: false };
+        let mut unit = Self { nals: Vec::with_capacity(nals.len()), key: false, referenced: false };
         for nal in nals {
             let Some(&header) = nal.first() else {
                 return Err(H264Error::Malformed("it is empty"));
@@ -153,6 +159,7 @@ impl<'a> AccessUnit<'a> {
                 // for a picture, so the decoder never sees them.
                 _ => continue,
             }
+            unit.referenced |= header & REFERENCED != 0;
             unit.nals.push(without_start_codes(nal)?);
         }
         Ok(unit)
@@ -168,13 +175,15 @@ fn without_start_codes(nal: &[u8]) -> Result<&[u8], H264Error> {
     if hidden { Err(H264Error::Malformed("a start code is inside")) } else { Ok(nal) }
 }
 
-fn to_picture(yuv: &DecodedYUV<'_>) -> Result<Picture, H264Error> {
-    let (width, height) = yuv.dimensions();
-    let size = Sps { width: side(width), height: side(height) };
-    size.check()?;
-    let mut rgb = vec![0; width * height * 3];
-    yuv.write_rgb8(&mut rgb);
-    Picture::from_rgb(width, height, rgb).map_err(|_| H264Error::Undecodable)
+fn to_picture(decoded: &DecodedYUV<'_>) -> Result<Picture, H264Error> {
+    let (width, height) = decoded.dimensions();
+    if !fits(side(width), side(height)) {
+        return Err(SpsError::TooLarge { width: side(width), height: side(height) }.into());
+    }
+    let (y, u, v) = decoded.strides();
+    let planes = [decoded.y(), decoded.u(), decoded.v()];
+    yuv::to_picture(&Planes { width, height, planes, strides: [y, u, v] })
+        .ok_or(H264Error::Undecodable)
 }
 
 fn side(n: usize) -> u32 {

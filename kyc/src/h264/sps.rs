@@ -1,6 +1,8 @@
 //! Sequence parameter sets (H.264 section 7.3.2.1.1), as far as the picture's size: read before
 //! the decoder sees them, because a decoder allocates what they ask for.
 
+use crate::video::fits;
+
 /// The size of the coded picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sps {
@@ -26,12 +28,6 @@ pub enum SpsError {
     },
 }
 
-/// The longer side of 1080p. A phone held upright sends 1080x1920.
-const MAX_SIDE: u32 = 1920;
-/// 1080p in whole macroblocks. A picture this large takes 3 MiB decoded and 6 MiB as RGB; larger
-/// ones would cost memory and time and tell a liveness check nothing more.
-const MAX_PIXELS: u32 = 1920 * 1088;
-
 impl Sps {
     /// Reads a NAL unit of type 7.
     ///
@@ -47,11 +43,7 @@ impl Sps {
     /// When they are not.
     pub fn check(self) -> Result<Self, SpsError> {
         let Self { width, height } = self;
-        let pixels = width.checked_mul(height);
-        if width > MAX_SIDE || height > MAX_SIDE || pixels.is_none_or(|p| p > MAX_PIXELS) {
-            return Err(SpsError::TooLarge { width, height });
-        }
-        Ok(self)
+        if fits(width, height) { Ok(self) } else { Err(SpsError::TooLarge { width, height }) }
     }
 }
 

@@ -1,130 +1,182 @@
-//! The check as a whole: usable picture, challenges in random order, verdict.
+//! The check as a whole: usable picture, challenges and colours, verdict.
 
 use std::{collections::VecDeque, time::Duration};
 
-use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use rand::{SeedableRng as _, rngs::StdRng};
 use vbranch_domain::{
-    Mono,
-    kyc::{Advice, Challenge, KycEvent, KycModel, KycOutcome, KycSignal, KycVerdict},
+    Mono, RtpTime,
+    kyc::{Advice, CameraTraits, Challenge, KycEvent, KycModel, KycOutcome, KycSignal, KycVerdict},
 };
 
 use super::{
-    attempt::{Attempt, UsualEyes},
-    policy::{LivenessPolicy, millis},
+    attempt::{Attempt, Step},
+    course::{Course, Next, Phase},
+    flash::{Answer, FlashReading, FlashRun, LightLog, Shown},
+    identity::{Comparison, Identity, PortraitState},
+    look::{FaceObservation, FrameObservation},
+    parallax::Parallax,
+    policy::{Action, LivenessPolicy, millis},
+    quality,
+    sequence::is_turn,
+    stream::StreamWatch,
+    tell::Adviser,
+    usual::UsualFace,
+    verdict::{Evidence, challenge_signal, fuse},
+    wrong::WrongGestures,
 };
 
-/// What one look at the picture showed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FrameObservation {
-    /// When the picture arrived.
-    pub at: Mono,
-    /// How many faces are in it.
-    pub faces: u32,
-    /// The face that is followed, if any.
-    pub face: Option<FaceObservation>,
-}
-
-/// What the followed face does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FaceObservation {
-    /// Changes when the face was lost and another, or the same elsewhere, was taken up.
-    pub track: u32,
-    /// How sure the mesh is, `0..=1`.
-    pub presence: f32,
-    /// How closed the eyes are, `0..=1`.
-    pub blink: f32,
-    /// Degrees; positive to the person's own left.
-    pub yaw: f32,
-    /// Degrees; positive upwards.
-    pub pitch: f32,
-    /// Height of the face as a share of the picture's shorter side.
-    pub size: f32,
-    /// Share of the face that is inside the picture.
-    pub visible: f32,
-    /// Mean brightness of the face, `0..=1`.
-    pub brightness: f32,
-}
-
-/// How long an advice must hold before the customer is told: less makes the page flicker, more
-/// leaves the customer wondering.
-const ADVICE_HOLD: Duration = Duration::from_millis(400);
+/// How long the customer is asked for less light where the colours were not seen: time to draw a
+/// curtain or switch a lamp off.
+const DIM_FOR: Duration = Duration::from_secs(3);
 
 /// One liveness check. Feed it with [`handle`](Self::handle), wake it at
 /// [`poll_timeout`](Self::poll_timeout), take what it says from [`poll`](Self::poll).
 #[derive(Debug)]
 pub struct Liveness {
     policy: LivenessPolicy,
-    order: Vec<Challenge>,
-    models: Vec<KycModel>,
+    rng: StdRng,
+    course: Course,
     phase: Phase,
+    models: Vec<KycModel>,
+    camera: CameraTraits,
     started: Mono,
     /// The latest moment the engine knows of; time never runs backwards in it.
     now: Mono,
     last_look: Option<Mono>,
     last_track: Option<u32>,
     unusable: Option<(Advice, Mono)>,
-    told: Option<Advice>,
-    pending: Option<(Advice, Mono)>,
-    eyes: UsualEyes,
-    signals: Vec<KycSignal>,
+    adviser: Adviser,
+    usual: UsualFace,
+    wrong: WrongGestures,
+    light: LightLog,
+    flash: Option<FlashReading>,
+    shown: Vec<Shown>,
+    /// Until then the customer is asked for less light.
+    dim_until: Option<Mono>,
+    parallax: Parallax,
+    stream: StreamWatch,
+    identity: Identity,
+    gestures: Vec<KycSignal>,
     presence_sum: f32,
     usable_frames: u32,
     frames: u32,
+    moment: Moment,
     out: VecDeque<KycEvent>,
 }
 
-#[derive(Debug)]
-enum Phase {
-    /// Waiting for a usable face to stay; since when it has.
-    Settling { good_since: Option<Mono> },
-    /// A challenge is out.
-    Asking { index: usize, attempt: Attempt, left: Duration },
-    /// A challenge was met; the next comes then.
-    Pausing { next: usize, until: Mono },
-    /// The verdict is out.
-    Done,
+/// What the face does at the last look, for those who keep pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Moment {
+    /// Nothing of note, or nothing usable.
+    #[default]
+    None,
+    /// A usable face at rest looks straight.
+    AtRest,
+    /// The gesture asked for (which one, from 0) is at its height for the first time.
+    Peak(usize),
 }
 
 impl Liveness {
-    /// A check that begins at `at`. The order of the challenges follows from `seed`, which must
-    /// be unpredictable to the customer.
+    /// A check that begins at `at`. What it asks for follows from `seed`, which must be
+    /// unpredictable to the customer. `camera` is what the page claims.
     #[must_use]
-    pub fn new(policy: LivenessPolicy, models: Vec<KycModel>, seed: [u8; 32], at: Mono) -> Self {
-        let mut order = policy.challenges.clone();
-        order.shuffle(&mut StdRng::from_seed(seed));
+    pub fn new(policy: LivenessPolicy, camera: CameraTraits, seed: [u8; 32], at: Mono) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let course = Course::draw(&policy, &mut rng);
         Self {
             policy,
-            order,
-            models,
+            rng,
+            course,
             phase: Phase::Settling { good_since: None },
+            models: Vec::new(),
+            camera,
             started: at,
             now: at,
             last_look: None,
             last_track: None,
             unusable: None,
-            told: None,
-            pending: None,
-            eyes: UsualEyes::default(),
-            signals: Vec::new(),
+            adviser: Adviser::default(),
+            usual: UsualFace::default(),
+            wrong: WrongGestures::default(),
+            light: LightLog::default(),
+            flash: None,
+            shown: Vec::new(),
+            dim_until: None,
+            parallax: Parallax::default(),
+            stream: StreamWatch::default(),
+            identity: Identity::default(),
+            gestures: Vec::new(),
             presence_sum: 0.0,
             usable_frames: 0,
             frames: 0,
+            moment: Moment::None,
             out: VecDeque::new(),
         }
+    }
+
+    /// A check that asks for nothing and only looks, until [`Self::finish_open`]: for recorded
+    /// videos, whose people cannot answer.
+    #[must_use]
+    pub fn open(policy: LivenessPolicy, camera: CameraTraits, at: Mono) -> Self {
+        Self { course: Course::open(), ..Self::new(policy, camera, [0; 32], at) }
+    }
+
+    /// The video is over. A check that only looks is judged by what it saw; any other is not done,
+    /// and is referred.
+    pub fn finish_open(&mut self, now: Mono) {
+        self.handle_timeout(now);
+        match self.is_done() {
+            true => {}
+            false if self.course.open && self.usable_frames > 0 => self.judge_all(),
+            false => self.finish(KycOutcome::Refer, "no_video"),
+        }
+    }
+
+    /// The models that look, for the verdict.
+    pub fn use_models(&mut self, models: &[KycModel]) {
+        if self.models.is_empty() {
+            self.models = models.to_vec();
+        }
+    }
+
+    /// What came of the portrait of the request.
+    pub const fn portrait(&mut self, state: PortraitState) {
+        self.identity.state = state;
+    }
+
+    /// Notes when a frame was taken, looked at or not.
+    pub fn frame(&mut self, rtp: RtpTime) {
+        self.stream.frame(rtp);
+    }
+
+    /// Notes how alike faces are.
+    pub fn compared(&mut self, comparison: Comparison) {
+        self.identity.compared(comparison);
     }
 
     /// Takes one look at the picture. Looks come in the order of their time.
     pub fn handle(&mut self, seen: &FrameObservation) {
         self.handle_timeout(seen.at);
+        self.moment = Moment::None;
         if self.is_done() {
             return;
         }
-        let gap = self.last_look.map_or(Duration::ZERO, |last| self.now.since(last));
-        self.last_look = Some(self.now);
+        let gap = self.last_look.map_or(Duration::ZERO, |last| seen.at.since(last));
+        self.last_look = Some(self.last_look.map_or(seen.at, |last| last.max(seen.at)));
         self.frames = self.frames.saturating_add(1);
+        self.stream.look(seen);
 
-        let obstacle = self.obstacle(seen);
-        self.note_obstacle(obstacle);
+        let obstacle = quality::obstacle(seen, &self.policy.quality);
+        let flashing = matches!(self.phase, Phase::Flashing { .. });
+        // In the dark of a dark colour a face is dark, and blinded eyes turn away: that is no fault
+        // of the customer's.
+        let obstacle = obstacle.filter(|o| !flashing || *o != Advice::MoreLight);
+        // Before the first challenge the picture has to be good, later only usable.
+        let poor = match self.phase {
+            Phase::Settling { .. } => quality::shortcoming(seen, &self.policy.quality),
+            _ => None,
+        };
+        self.note_obstacle(obstacle.or(poor), seen.at);
         match (obstacle, &seen.face) {
             (None, Some(face)) => {
                 self.usable_frames = self.usable_frames.saturating_add(1);
@@ -132,9 +184,12 @@ impl Liveness {
                 let track = self.last_track.replace(face.track);
                 let torn = gap > millis(self.policy.max_gap_ms)
                     || track.is_some_and(|track| track != face.track);
-                self.judge(face, gap.min(millis(self.policy.max_gap_ms)), torn);
+                self.judge(seen, face, gap.min(millis(self.policy.max_gap_ms)), torn);
             }
             (obstacle, _) => {
+                if let Phase::Flashing { run, .. } = &mut self.phase {
+                    run.look(seen.at, None);
+                }
                 self.interrupt();
                 self.advise(obstacle.unwrap_or(Advice::NoFace));
             }
@@ -155,12 +210,11 @@ impl Liveness {
         } else if let Some((advice, since)) = self.unusable
             && over(since, self.policy.unusable_timeout_ms)
         {
-            self.finish(KycOutcome::Fail, failure_of(advice));
-        } else if let Phase::Pausing { next, until } = self.phase
-            && self.now >= until
-            && self.unusable.is_none()
+            self.finish(KycOutcome::Fail, quality::failure_of(advice));
+        } else if let Phase::Flashing { run, .. } = &self.phase
+            && self.now >= run.due()
         {
-            self.ask(next);
+            self.flash_on();
         }
     }
 
@@ -168,16 +222,16 @@ impl Liveness {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
         let policy = &self.policy;
-        let pause = match self.phase {
+        let step = match &self.phase {
             Phase::Done => return None,
-            Phase::Pausing { until, .. } if self.unusable.is_none() => Some(until),
+            Phase::Flashing { run, .. } => Some(run.due()),
             _ => None,
         };
         let times = [
             Some(self.last_look.unwrap_or(self.started) + millis(policy.no_video_timeout_ms)),
             Some(self.started + millis(policy.overall_timeout_ms)),
             self.unusable.map(|(_, since)| since + millis(policy.unusable_timeout_ms)),
-            pause,
+            step,
         ];
         times.into_iter().flatten().min()
     }
@@ -207,175 +261,312 @@ impl Liveness {
         matches!(self.phase, Phase::Done)
     }
 
-    /// What makes this picture unusable, the most important first.
-    fn obstacle(&self, seen: &FrameObservation) -> Option<Advice> {
-        let policy = &self.policy;
-        // Comparisons are written so that NaN counts as an obstacle.
-        let at_least = |value: f32, limit: f32| value >= limit;
-        match seen.face {
-            _ if seen.faces > 1 => Some(Advice::SeveralFaces),
-            None => Some(Advice::NoFace),
-            Some(f) if !at_least(f.presence, policy.min_presence) => Some(Advice::NoFace),
-            Some(f) if !(f.yaw.is_finite() && f.blink.is_finite()) => Some(Advice::NoFace),
-            Some(f) if !at_least(f.visible, policy.min_visible) => Some(Advice::CenterFace),
-            Some(f) if !at_least(f.size, policy.min_face) => Some(Advice::ComeCloser),
-            Some(f) if !at_least(f.brightness, policy.min_brightness) => Some(Advice::MoreLight),
-            Some(_) => None,
-        }
+    /// What the face did at the last look.
+    #[must_use]
+    pub const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Everything that was shown on the screen so far.
+    #[must_use]
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// How the face answered to the colours, once it is known.
+    #[must_use]
+    pub const fn flash(&self) -> Option<&FlashReading> {
+        self.flash.as_ref()
+    }
+
+    /// Whether colours are on the screen.
+    #[must_use]
+    pub const fn is_flashing(&self) -> bool {
+        matches!(self.phase, Phase::Flashing { .. })
     }
 
     /// Keeps the time since when the picture has been unusable, and for what.
-    fn note_obstacle(&mut self, obstacle: Option<Advice>) {
+    const fn note_obstacle(&mut self, obstacle: Option<Advice>, at: Mono) {
         self.unusable = match (obstacle, self.unusable) {
             (None, _) => None,
             (Some(advice), Some((_, since))) => Some((advice, since)),
-            (Some(advice), None) => Some((advice, self.now)),
+            (Some(advice), None) => Some((advice, at)),
         };
     }
 
     /// What was seen before cannot be joined to what follows.
-    const fn interrupt(&mut self) {
+    fn interrupt(&mut self) {
+        self.wrong.interrupt();
+        self.parallax.interrupt();
         match &mut self.phase {
             Phase::Settling { good_since } => *good_since = None,
             Phase::Asking { attempt, .. } => attempt.interrupt(),
-            Phase::Pausing { .. } | Phase::Done => {}
+            Phase::Pausing { .. } | Phase::Flashing { .. } | Phase::Done => {}
         }
     }
 
     /// Judges a usable face. `elapsed` is the time since the last look, as far as it counts.
-    fn judge(&mut self, face: &FaceObservation, elapsed: Duration, torn: bool) {
+    fn judge(
+        &mut self,
+        seen: &FrameObservation,
+        face: &FaceObservation,
+        elapsed: Duration,
+        torn: bool,
+    ) {
         if torn {
             self.interrupt();
         }
-        self.eyes.learn(face.blink);
-        let (now, policy) = (self.now, &self.policy);
-        let straight = face.yaw.abs() <= policy.straight_yaw;
-        let mut advice = Advice::Good;
-        match &mut self.phase {
-            Phase::Settling { good_since } if straight => {
-                let since = *good_since.get_or_insert(now);
-                if now.since(since) >= millis(policy.settle_ms) {
-                    self.ask(0);
-                }
+        self.usual.learn(face);
+        self.parallax.look(face);
+        let straight = face.yaw.abs() <= self.policy.gestures.straight_yaw;
+        if straight {
+            self.moment = Moment::AtRest;
+            if self.course.open && self.parallax.has_turned() {
+                self.parallax.end_turn();
             }
-            Phase::Settling { good_since } => {
-                *good_since = None;
-                advice = Advice::LookStraight;
-            }
-            Phase::Asking { index, attempt, left } => {
-                if attempt.step(now, face, self.eyes.limits(policy), policy) {
-                    let index = *index;
-                    self.challenge_done(index);
-                } else if left.is_zero() || elapsed >= *left {
-                    self.finish(KycOutcome::Fail, "challenge_timeout");
-                    return;
-                } else {
-                    *left = left.saturating_sub(elapsed);
-                    if attempt.waits_for_rest() && !straight {
-                        advice = Advice::LookStraight;
-                    }
-                }
-            }
-            Phase::Pausing { .. } | Phase::Done => {}
         }
+        let advice = match &mut self.phase {
+            Phase::Settling { .. } | Phase::Pausing { .. } => {
+                self.light.push(seen.at, face);
+                self.between(seen, straight, elapsed)
+            }
+            Phase::Asking { .. } => self.asking(seen.at, face, straight, elapsed),
+            Phase::Flashing { run, .. } => {
+                run.look(seen.at, Some(face));
+                if straight { Advice::Good } else { Advice::LookStraight }
+            }
+            Phase::Done => return,
+        };
         self.advise(advice);
     }
 
-    fn ask(&mut self, index: usize) {
-        let Some(&challenge) = self.order.get(index) else {
-            return self.finish(KycOutcome::Pass, "live");
+    /// Nothing is asked at the moment: goes on when the face has been fit for it for long enough.
+    fn between(&mut self, seen: &FrameObservation, straight: bool, elapsed: Duration) -> Advice {
+        let advice = match quality::shortcoming(seen, &self.policy.quality) {
+            Some(advice) => advice,
+            None if self.dim_until.is_some_and(|until| self.now < until) => Advice::SofterLight,
+            None if straight => Advice::Good,
+            None => Advice::LookStraight,
         };
+        let limit = millis(self.policy.unusable_timeout_ms);
+        let now = self.now;
+        match &mut self.phase {
+            Phase::Settling { good_since } if advice == Advice::Good => {
+                let since = *good_since.get_or_insert(seen.at);
+                let settled = seen.at.since(since) >= millis(self.policy.settle_ms);
+                if settled && !self.course.open {
+                    self.go_on(0);
+                }
+            }
+            Phase::Settling { good_since } => *good_since = None,
+            Phase::Pausing { done, until, .. } if advice == Advice::Good && now >= *until => {
+                let done = *done;
+                self.go_on(done);
+            }
+            Phase::Pausing { unfit_for, .. } if advice != Advice::Good => {
+                *unfit_for += elapsed;
+                if *unfit_for >= limit {
+                    self.finish(KycOutcome::Fail, "poor_picture");
+                }
+            }
+            _ => {}
+        }
+        advice
+    }
+
+    /// A challenge is out.
+    fn asking(
+        &mut self,
+        at: Mono,
+        face: &FaceObservation,
+        straight: bool,
+        elapsed: Duration,
+    ) -> Advice {
+        let levels = self.usual.levels(&self.policy);
+        let Phase::Asking { index, attempt, left } = &mut self.phase else { return Advice::Good };
+        let (index, challenge) = (*index, attempt.challenge());
+        self.wrong.step(at, challenge, face, &levels, &self.policy);
+        let step = attempt.step(at, face, &levels, &self.policy);
+        if attempt.is_moving() {
+            self.moment = Moment::None;
+        }
+        if step == Step::Peak {
+            self.moment = Moment::Peak(index);
+        }
+        let (over, waits) = (elapsed >= *left, attempt.waits_for_rest());
+        *left = left.saturating_sub(elapsed);
+        match step {
+            Step::Done => self.challenge_done(index, challenge),
+            _ if self.too_many_wrong() => self.finish(KycOutcome::Fail, "wrong_gestures"),
+            _ if over => self.finish(KycOutcome::Fail, "challenge_timeout"),
+            _ if waits && !straight => return Advice::LookStraight,
+            _ => {}
+        }
+        Advice::Good
+    }
+
+    /// Whether wrong gestures end the check here. Where the policy only refers for them, it goes on
+    /// to its end.
+    fn too_many_wrong(&self) -> bool {
+        let g = &self.policy.gestures;
+        g.wrong == Action::Fail && self.wrong.sum > g.wrong_most
+    }
+
+    fn go_on(&mut self, done: usize) {
+        match self.course.next(done) {
+            Next::Judge => self.judge_all(),
+            Next::Ask(index, challenge) => self.ask(index, challenge),
+            Next::Flash => {
+                self.course.flash_left = self.course.flash_left.saturating_sub(1);
+                let run = FlashRun::new(&self.policy.flash, &mut self.rng, &self.light, self.now);
+                self.phase = Phase::Flashing { done, run: Box::new(run) };
+                self.flash_on();
+            }
+        }
+    }
+
+    fn ask(&mut self, index: usize, challenge: Challenge) {
+        self.parallax.begin();
+        self.wrong.ask(challenge, self.now, &self.policy);
         self.phase = Phase::Asking {
             index,
-            attempt: Attempt::new(challenge),
+            attempt: Attempt::new(challenge, self.now, &self.policy),
             left: millis(self.policy.challenge_timeout_ms),
         };
         self.out.push_back(KycEvent::Challenge {
             challenge,
             index: count(index),
-            of: count(self.order.len()),
+            of: count(self.course.count()),
         });
     }
 
-    fn challenge_done(&mut self, index: usize) {
-        self.push_signal(true);
+    fn challenge_done(&mut self, index: usize, challenge: Challenge) {
+        self.push_gesture(true);
+        if is_turn(challenge) {
+            self.parallax.end_turn();
+        }
         self.out.push_back(KycEvent::ChallengeDone { index: count(index) });
-        if index + 1 == self.order.len() {
-            self.finish(KycOutcome::Pass, "live");
+        let done = index + 1;
+        if self.course.next(done) == Next::Judge {
+            self.judge_all();
         } else {
-            let until = self.now + millis(self.policy.pause_ms);
-            self.phase = Phase::Pausing { next: index + 1, until };
+            self.pause(done);
+        }
+    }
+
+    fn pause(&mut self, done: usize) {
+        let until = self.now + millis(self.policy.pause_ms);
+        self.phase = Phase::Pausing { done, until, unfit_for: Duration::ZERO };
+    }
+
+    /// Shows the next colour, or ends the showing.
+    fn flash_on(&mut self) {
+        let Phase::Flashing { done, run } = &mut self.phase else { return };
+        let done = *done;
+        if let Some(shown) = run.advance(self.now) {
+            let (index, of) = (shown.index, run.count());
+            self.shown.push(shown);
+            self.out.push_back(KycEvent::Flash { colour: shown.colour, index, of });
+            return;
+        }
+        let reading = (!run.is_torn()).then(|| run.read(&self.policy.flash));
+        let again = self.course.flash_left > 0;
+        // The best of what was seen counts, and a foreign light more than none.
+        if let Some(reading) = reading
+            && self.flash.is_none_or(|old| rank(&reading) >= rank(&old))
+        {
+            self.flash = Some(reading);
+        }
+        let answer = reading.map_or(Answer::Unseen, |r| r.answer);
+        if answer != Answer::Follows && again {
+            self.course.flash_again(done);
+            if reading.is_some_and(|r| r.answer == Answer::Unseen) {
+                // Less of the other light shows more of the screen's.
+                self.dim_until = Some(self.now + DIM_FOR);
+            }
+        } else {
+            self.course.flash_over = true;
+        }
+        self.light.clear();
+        if self.course.next(done) == Next::Judge {
+            self.judge_all();
+        } else {
+            self.pause(done);
         }
     }
 
     /// Writes down how far the challenge that is out has got.
-    fn push_signal(&mut self, passed: bool) {
-        if let Phase::Asking { index, attempt, .. } = &self.phase
-            && let Some(&challenge) = self.order.get(*index)
-        {
-            self.signals.push(KycSignal {
-                name: format!("challenge.{index}.{}", Attempt::name(challenge)),
-                score: attempt.best,
-                threshold: Attempt::threshold(challenge, &self.policy),
-                passed,
-            });
+    fn push_gesture(&mut self, passed: bool) {
+        if let Phase::Asking { index, attempt, .. } = &self.phase {
+            self.gestures.push(challenge_signal(*index, attempt, passed));
         }
     }
 
+    /// The course is run, or ended by too many wrong gestures: all signals together decide.
+    fn judge_all(&mut self) {
+        let (signals, outcome, reason) = fuse(&self.evidence(), &self.policy);
+        self.end(outcome, reason, signals);
+    }
+
+    /// Ends the check for one reason, whatever the other signals say.
     fn finish(&mut self, outcome: KycOutcome, reason: &str) {
-        if outcome != KycOutcome::Pass {
-            self.push_signal(false);
+        self.push_gesture(false);
+        let (signals, ..) = fuse(&self.evidence(), &self.policy);
+        self.end(outcome, reason, signals);
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            gestures: &self.gestures,
+            wrong: self.wrong.sum,
+            flash: self.flash.as_ref(),
+            flash_asked: !self.shown.is_empty(),
+            turns: &self.parallax.results,
+            stream: self.stream.read(),
+            camera: &self.camera,
+            identity: &self.identity,
+            presence: (self.usable_frames > 0)
+                .then(|| self.presence_sum / self.usable_frames as f32),
         }
-        if self.usable_frames > 0 {
-            let score = self.presence_sum / self.usable_frames as f32;
-            let threshold = self.policy.min_presence;
-            self.signals.push(KycSignal {
-                name: "face.presence".to_owned(),
-                score,
-                threshold,
-                passed: score >= threshold,
-            });
+    }
+
+    fn end(&mut self, outcome: KycOutcome, reason: &str, signals: Vec<KycSignal>) {
+        // A page that shows a colour gets its screen back.
+        if let Phase::Flashing { run, .. } = &self.phase
+            && self.shown.last().is_some_and(|s| s.colour.is_some())
+        {
+            let index = self.shown.last().map_or(0, |s| s.index);
+            self.shown.push(Shown { at: self.now, colour: None, index });
+            self.out.push_back(KycEvent::Flash { colour: None, index, of: run.count() });
         }
         self.phase = Phase::Done;
         self.out.push_back(KycEvent::Verdict(KycVerdict {
             outcome,
             reason: reason.to_owned(),
-            signals: std::mem::take(&mut self.signals),
+            signals,
             models: self.models.clone(),
             frames: self.frames,
+            artifacts: Vec::new(),
+            policy_sha256: self.policy.sha256(),
         }));
     }
 
-    /// Tells the customer when the advice has changed and has held for a moment.
     fn advise(&mut self, advice: Advice) {
-        if self.is_done() || self.told == Some(advice) {
-            self.pending = None;
-            return;
-        }
-        let since = match self.pending {
-            Some((pending, since)) if pending == advice => since,
-            _ => self.now,
-        };
-        if self.told.is_none() || self.now.since(since) >= ADVICE_HOLD {
-            self.told = Some(advice);
-            self.pending = None;
+        if !self.is_done()
+            && let Some(advice) = self.adviser.advise(advice, self.now)
+        {
             self.out.push_back(KycEvent::Advice { advice });
-        } else {
-            self.pending = Some((advice, since));
         }
     }
 }
 
-/// The verdict's word for a picture that stayed unusable.
-const fn failure_of(advice: Advice) -> &'static str {
-    match advice {
-        Advice::NoFace => "no_face",
-        Advice::SeveralFaces => "several_faces",
-        Advice::ComeCloser
-        | Advice::CenterFace
-        | Advice::MoreLight
-        | Advice::LookStraight
-        | Advice::Good => "poor_picture",
+/// Which of two readings of the colours counts.
+const fn rank(reading: &FlashReading) -> u8 {
+    match reading.answer {
+        Answer::Unseen => 0,
+        Answer::Foreign => 1,
+        Answer::Late => 2,
+        Answer::Follows => 3,
     }
 }
 

@@ -66,15 +66,12 @@ pub enum FetchError {
 }
 
 impl ModelStore {
-    /// Fetches every required model that is missing or changed.
+    /// Fetches every model that is missing or changed.
     ///
     /// # Errors
     /// Stops at the first that cannot be had, and names it.
-    pub fn fetch_required(
-        &self,
-        progress: &mut dyn FnMut(FetchStep<'_>),
-    ) -> Result<(), FetchError> {
-        self.entries.iter().filter(|e| e.required).try_for_each(|e| self.fetch(&e.name, progress))
+    pub fn fetch_all(&self, progress: &mut dyn FnMut(FetchStep<'_>)) -> Result<(), FetchError> {
+        self.entries.iter().try_for_each(|e| self.fetch(&e.name, progress))
     }
 
     /// Fetches one model unless it is there already. The file appears in the models folder only

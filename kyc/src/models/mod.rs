@@ -1,6 +1,7 @@
 //! Which model files there are, where they come from, and whether they are what they should be.
 
 mod fetch;
+mod imported;
 
 use std::{
     collections::BTreeSet,
@@ -12,6 +13,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 
 pub use fetch::{FetchError, FetchStep};
+pub use imported::{ImportError, ImportManifest, ImportedStatus};
 
 use crate::vision::InferenceError;
 
@@ -142,6 +144,16 @@ pub enum ModelError {
         /// What the file has.
         found: String,
     },
+    /// An imported file is no longer the one its manifest describes.
+    #[error("model {model} is not the file of its manifest: its SHA-256 is {found}, not {wanted}")]
+    Changed {
+        /// The model's name.
+        model: String,
+        /// What the manifest says.
+        wanted: String,
+        /// What the file has.
+        found: String,
+    },
     /// The file is far larger than a model can be.
     #[error("model {model} is corrupt: {bytes} bytes are too many for a model")]
     TooLarge {
@@ -151,7 +163,7 @@ pub enum ModelError {
         bytes: u64,
     },
     /// The digest is right but the network cannot be used.
-    #[error("model {model} cannot be used")]
+    #[error("model {model} cannot be used: {source}")]
     Unusable {
         /// The model's name.
         model: String,
@@ -235,11 +247,20 @@ impl ModelStore {
 }
 
 fn check_digest(entry: &ModelEntry, bytes: &[u8]) -> Result<(), ModelError> {
-    let found = hex::encode(digest::digest(&digest::SHA256, bytes));
+    let found = digest_of(bytes);
     if found == entry.sha256 {
         return Ok(());
     }
     Err(ModelError::Digest { model: entry.name.clone(), wanted: entry.sha256.clone(), found })
+}
+
+/// SHA-256 of a file, lower-case hex.
+fn digest_of(bytes: &[u8]) -> String {
+    hex::encode(digest::digest(&digest::SHA256, bytes))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn parse(manifest: &str) -> Result<Vec<ModelEntry>, ModelError> {
@@ -251,9 +272,7 @@ fn parse(manifest: &str) -> Result<Vec<ModelEntry>, ModelError> {
         toml::from_str(manifest).map_err(|e| ModelError::Manifest(e.to_string()))?;
     let mut names = BTreeSet::new();
     for entry in &manifest.model {
-        let hex = entry.sha256.len() == 64
-            && entry.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if !hex {
+        if !is_digest(&entry.sha256) {
             return Err(ModelError::Manifest(format!("{}: sha256 is not a digest", entry.name)));
         }
         // A plain file name, so that no entry can reach outside the models folder.

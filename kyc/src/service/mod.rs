@@ -1,23 +1,43 @@
-//! Running checks: a few worker threads serve all of them in turn.
+//! Running checks and watches: a few worker threads serve all of them in turn.
 
 mod check;
+mod job;
+mod video;
+mod watch;
 mod workers;
 
 use std::{fmt, io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use tracing::{info, warn};
-use vbranch_domain::{Clock, MediaKind, ParticipantId, Tap, TapItem, TrackId, kyc::KycEvent};
+use vbranch_domain::{
+    Clock, MediaKind, ParticipantId, Tap, TapItem, TrackId,
+    kyc::{KycArtifact, KycEvent, KycRequest, WatchEvent},
+};
 
 use crate::{
     liveness::{LivenessPolicy, PolicyError},
     models::{ModelError, ModelStore},
     vision::FaceModels,
 };
-use check::{Check, Input};
+use check::CheckJob;
+use job::Job;
+use video::Input;
+pub use watch::{CallWatch, WatchTap};
 use workers::{Shared, work};
 
-/// Takes the events of one check, in order, on a worker thread: it must not block.
-pub type EventSink = Box<dyn Fn(KycEvent) + Send + Sync>;
+/// What a check or a watch says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// From a check. The last one is a verdict.
+    Event(KycEvent),
+    /// A check hands over something to be sealed beside the media; before its verdict.
+    Artifact(KycArtifact),
+    /// From a watch.
+    Watch(WatchEvent),
+}
+
+/// Takes what one check or watch says, in order, on a worker thread: it must not block.
+pub type OutputSink = Box<dyn Fn(Output) + Send + Sync>;
 /// Asks the sender for a key frame (a picture loss indication). Called on a worker thread or in
 /// [`Tap::push`], at most once a second: it must not block.
 pub type KeyframeRequest = Box<dyn Fn() + Send + Sync>;
@@ -46,7 +66,7 @@ pub enum KycStartError {
     Thread(#[source] io::Error),
 }
 
-/// Runs liveness checks. Dropping it ends them without a verdict.
+/// Runs liveness checks and watches. Dropping it ends them without a verdict.
 pub struct KycEngine {
     shared: Arc<Shared>,
     policy: LivenessPolicy,
@@ -96,21 +116,27 @@ impl KycEngine {
 
     /// Begins a check of one participant. Attach the tap to their call; drop it to end the check.
     ///
-    /// `seed` decides the order of the challenges: take it from a cryptographic source. The last
+    /// `seed` decides what is asked and shown: take it from a cryptographic source. The last
     /// event is always a verdict, unless the tap or the engine is dropped first.
     #[must_use]
     pub fn begin(
         &self,
         participant: ParticipantId,
+        request: KycRequest,
         seed: [u8; 32],
-        on_event: EventSink,
+        on_output: OutputSink,
         want_keyframe: KeyframeRequest,
     ) -> KycTap {
         let at = self.shared.clock().mono();
-        let digests = self.shared.models().map(|m| m.digests.clone()).unwrap_or_default();
-        let check = Check::new(self.policy.clone(), digests, seed, at, on_event);
-        let id = self.shared.admit(check, want_keyframe);
+        let job = CheckJob::new(self.policy.clone(), request, seed, at, on_output);
+        let id = self.shared.admit(participant, Job::Check(Box::new(job)), want_keyframe);
         KycTap { shared: Arc::clone(&self.shared), id, participant }
+    }
+
+    /// Prepares to watch parties of one call: attach the tap to it, then say whom to watch.
+    #[must_use]
+    pub fn watch_call(&self) -> (CallWatch, WatchTap) {
+        CallWatch::new(Arc::clone(&self.shared), self.policy.watch.clone())
     }
 }
 
@@ -135,7 +161,8 @@ impl fmt::Debug for KycEngine {
 }
 
 /// Listens to one participant's video. Dropping it ends the check without a verdict; only an event
-/// that is being told at that moment may still come.
+/// that is being told at that moment may still come. While it lives, the face of a check that
+/// passed is kept for a watch.
 pub struct KycTap {
     shared: Arc<Shared>,
     id: u64,

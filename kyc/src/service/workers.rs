@@ -1,4 +1,4 @@
-//! Queues and turns: which worker serves which check when.
+//! Queues and turns: which worker serves which job when.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,13 +7,10 @@ use std::{
     time::Duration,
 };
 
-use vbranch_domain::{Clock, Mono};
+use vbranch_domain::{Clock, Mono, ParticipantId};
 
-use super::{
-    KeyframeRequest,
-    check::{Check, Input},
-};
-use crate::vision::FaceModels;
+use super::{KeyframeRequest, job::Job, video::Input};
+use crate::vision::{Embedding, FaceModels};
 
 /// What taps, workers and the engine share.
 pub(super) struct Shared {
@@ -25,16 +22,19 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 struct Board {
-    checks: HashMap<u64, Slot>,
-    /// Checks that wait for a turn, first come first served; each at most once.
+    jobs: HashMap<u64, Slot>,
+    /// Jobs that wait for a turn, first come first served; each at most once.
     ready: VecDeque<u64>,
     next_id: u64,
     closing: bool,
 }
 
 struct Slot {
-    /// `None` while a worker has it.
-    check: Option<Box<Check>>,
+    participant: ParticipantId,
+    /// `None` while a worker has it, and when it is over.
+    job: Option<Job>,
+    /// The face of a check that passed, until its tap goes or it is to be forgotten.
+    reference: Option<Embedding>,
     queue: VecDeque<Input>,
     queued_bytes: usize,
     /// The queue overflowed: nothing is taken before a key frame.
@@ -68,16 +68,23 @@ impl Shared {
         self.models.as_ref()
     }
 
-    /// Takes a new check and gives it a first turn at once.
-    pub(super) fn admit(&self, check: Check, want_keyframe: KeyframeRequest) -> u64 {
+    /// Takes a new job and gives it a first turn at once.
+    pub(super) fn admit(
+        &self,
+        participant: ParticipantId,
+        job: Job,
+        want_keyframe: KeyframeRequest,
+    ) -> u64 {
         let mut board = self.board();
         let id = board.next_id;
         board.next_id += 1;
         board.ready.push_back(id);
-        board.checks.insert(
+        board.jobs.insert(
             id,
             Slot {
-                check: Some(Box::new(check)),
+                participant,
+                job: Some(job),
+                reference: None,
                 queue: VecDeque::new(),
                 queued_bytes: 0,
                 dropping: false,
@@ -93,18 +100,18 @@ impl Shared {
         id
     }
 
-    /// Queues an input of a check. Never waits for a worker's work.
+    /// Queues an input of a job. Never waits for a worker's work.
     pub(super) fn push(&self, id: u64, input: Input) {
         let now = self.clock.mono();
         let ask = {
             let mut board = self.board();
-            let Some(slot) = board.checks.get_mut(&id) else { return };
+            let Some(slot) = board.jobs.get_mut(&id) else { return };
             if slot.done {
                 return;
             }
             slot.take(input);
             let ask = slot.dropping.then(|| slot.keyframe_due(now)).flatten();
-            if !slot.queue.is_empty() && slot.check.is_some() && !slot.is_ready {
+            if !slot.queue.is_empty() && slot.job.is_some() && !slot.is_ready {
                 slot.is_ready = true;
                 board.ready.push_back(id);
                 self.news.notify_one();
@@ -116,18 +123,42 @@ impl Shared {
         }
     }
 
-    /// Forgets a check; nothing more is told about it.
+    /// The face of the check that a participant passed, if its tap is still there.
+    pub(super) fn reference(&self, participant: ParticipantId) -> Option<Embedding> {
+        let board = self.board();
+        let mut known = board.jobs.iter().filter(|(_, slot)| slot.participant == participant);
+        // The latest check counts.
+        let mut latest: Option<(u64, &Embedding)> = None;
+        for (&id, slot) in known.by_ref() {
+            if let Some(face) = &slot.reference
+                && latest.is_none_or(|(then, _)| id > then)
+            {
+                latest = Some((id, face));
+            }
+        }
+        latest.map(|(_, face)| face.clone())
+    }
+
+    /// Forgets the faces of the checks that a participant passed.
+    pub(super) fn forget(&self, participant: ParticipantId) {
+        let mut board = self.board();
+        for slot in board.jobs.values_mut().filter(|slot| slot.participant == participant) {
+            slot.reference = None;
+        }
+    }
+
+    /// Forgets a job; nothing more is told about it.
     pub(super) fn dismiss(&self, id: u64) {
         // Its callbacks are dropped only after the lock is released: what they hold may come back
         // here when it goes.
-        let slot = self.board().checks.remove(&id);
+        let slot = self.board().jobs.remove(&id);
         if slot.is_some() {
             metrics::gauge!("vbranch_kyc_checks").decrement(1.0);
         }
     }
 
     pub(super) fn is_done(&self, id: u64) -> bool {
-        self.board().checks.get(&id).is_none_or(|slot| slot.done)
+        self.board().jobs.get(&id).is_none_or(|slot| slot.done)
     }
 
     pub(super) fn shut_down(&self) {
@@ -140,8 +171,8 @@ impl Shared {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a check that needs a turn; `None` at shutdown.
-    fn next_turn(&self) -> Option<(u64, Box<Check>, Vec<Input>)> {
+    /// Waits for a job that needs a turn; `None` at shutdown.
+    fn next_turn(&self) -> Option<(u64, Job, Vec<Input>)> {
         let mut board = self.board();
         loop {
             if board.closing {
@@ -150,12 +181,12 @@ impl Shared {
             let now = self.clock.mono();
             board.wake_overdue(now);
             while let Some(id) = board.ready.pop_front() {
-                if let Some(slot) = board.checks.get_mut(&id)
-                    && let Some(check) = slot.check.take()
+                if let Some(slot) = board.jobs.get_mut(&id)
+                    && let Some(job) = slot.job.take()
                 {
                     slot.is_ready = false;
                     slot.queued_bytes = 0;
-                    return Some((id, check, slot.queue.drain(..).collect()));
+                    return Some((id, job, slot.queue.drain(..).collect()));
                 }
             }
             board = match board.earliest_deadline() {
@@ -168,48 +199,49 @@ impl Shared {
         }
     }
 
-    /// Puts a check back after its turn. One that is over or was dismissed meanwhile is handed
-    /// back, to be dropped without the lock.
-    fn put_back(&self, id: u64, check: Box<Check>, deadline: Option<Mono>) -> Option<Box<Check>> {
+    /// Puts a job back after its turn. One that is over or was dismissed meanwhile is handed back,
+    /// to be dropped without the lock.
+    fn put_back(&self, id: u64, job: Job, deadline: Option<Mono>) -> Option<Job> {
         let mut board = self.board();
-        let Some(slot) = board.checks.get_mut(&id) else { return Some(check) };
+        let Some(slot) = board.jobs.get_mut(&id) else { return Some(job) };
         slot.deadline = deadline;
         if deadline.is_none() {
             slot.done = true;
             slot.queue.clear();
-            return Some(check);
+            slot.reference = job.reference();
+            return Some(job);
         }
-        slot.check = Some(check);
+        slot.job = Some(job);
         if !slot.queue.is_empty() {
             slot.is_ready = true;
             board.ready.push_back(id);
         }
-        // Another worker may be asleep until a later deadline than this check's.
+        // Another worker may be asleep until a later deadline than this job's.
         self.news.notify_one();
         None
     }
 
     fn ask_keyframe(&self, id: u64) {
         let now = self.clock.mono();
-        let ask = self.board().checks.get_mut(&id).and_then(|slot| slot.keyframe_due(now));
+        let ask = self.board().jobs.get_mut(&id).and_then(|slot| slot.keyframe_due(now));
         if let Some(ask) = ask {
             ask();
         }
     }
 
     fn is_known(&self, id: u64) -> bool {
-        self.board().checks.contains_key(&id)
+        self.board().jobs.contains_key(&id)
     }
 }
 
 /// A worker's life.
 pub(super) fn work(shared: &Shared) {
-    while let Some((id, mut check, inputs)) = shared.next_turn() {
+    while let Some((id, mut job, inputs)) = shared.next_turn() {
         let had_frames = !inputs.is_empty();
         let now = shared.clock.mono();
         let turn = catch_unwind(AssertUnwindSafe(|| {
             let began = shared.clock.mono();
-            let turn = check.run(shared.models(), inputs, now);
+            let turn = job.run(shared.models(), inputs, now);
             let took = shared.clock.mono().since(began);
             metrics::histogram!("vbranch_kyc_turn_seconds").record(took.as_secs_f64());
             turn
@@ -222,23 +254,23 @@ pub(super) fn work(shared: &Shared) {
                 turn.deadline
             }
             Err(_) => {
-                tracing::error!("a check panicked and is referred to staff");
-                check.fail_internally();
+                tracing::error!("a job panicked: a check is referred to staff, a watch ends");
+                job.fail_internally();
                 None
             }
         };
         if shared.is_known(id) {
-            check.tell();
+            job.tell();
         }
-        drop(shared.put_back(id, check, deadline));
+        drop(shared.put_back(id, job, deadline));
     }
 }
 
 impl Board {
     fn wake_overdue(&mut self, now: Mono) {
-        for (&id, slot) in &mut self.checks {
+        for (&id, slot) in &mut self.jobs {
             let overdue = slot.deadline.is_some_and(|due| due <= now);
-            if overdue && slot.check.is_some() && !slot.is_ready {
+            if overdue && slot.job.is_some() && !slot.is_ready {
                 slot.is_ready = true;
                 self.ready.push_back(id);
             }
@@ -246,7 +278,7 @@ impl Board {
     }
 
     fn earliest_deadline(&self) -> Option<Mono> {
-        let waiting = self.checks.values().filter(|slot| slot.check.is_some());
+        let waiting = self.jobs.values().filter(|slot| slot.job.is_some());
         waiting.filter_map(|slot| slot.deadline).min()
     }
 }

@@ -3,8 +3,9 @@
 use zeroize::Zeroize as _;
 
 use super::{
-    geometry::{BoxF, Point},
-    network::{InferenceError, Network},
+    convnet::ConvNet,
+    geometry::{BoxF, Grid, Point},
+    network::InferenceError,
     picture::Picture,
 };
 
@@ -23,7 +24,8 @@ pub struct Detection {
 /// YuNet at a fixed, small input size.
 #[derive(Debug)]
 pub struct Detector {
-    network: Network,
+    network: ConvNet,
+    side: usize,
     heads: Vec<Head>,
 }
 
@@ -31,16 +33,20 @@ pub struct Detector {
 #[derive(Debug)]
 struct Head {
     stride: usize,
+    columns: usize,
     class: usize,
     object: usize,
     face: usize,
     points: usize,
 }
 
-/// Side of the square the picture is scaled into. At 320, one detection costs a quarter of what
-/// 640 costs, and a face of 40 pixels or more (an eighth of the picture) is still found: smaller
-/// ones are useless for a liveness check anyway.
-const INPUT: usize = 320;
+/// Side of the square the picture is scaled into before a check. At 320, one detection costs a
+/// quarter of what 640 costs, and a face of 40 pixels or more (an eighth of the picture) is still
+/// found: smaller ones are useless for a liveness check anyway.
+pub(super) const FULL: usize = 320;
+/// The same for the watch over a call: a quarter of the cost again; faces of a quarter of the
+/// picture's longer side are found.
+pub(super) const QUICK: usize = 160;
 /// Faces less certain than this are not reported: OpenCV's sample default.
 const MIN_SCORE: f32 = 0.6;
 /// Boxes that overlap more than this are one face: OpenCV's default.
@@ -52,26 +58,29 @@ const MAX_FACES: usize = 16;
 const MAX_CANDIDATES: usize = 256;
 
 impl Detector {
-    /// Loads YuNet from its ONNX file.
+    /// Loads YuNet from its ONNX file, to look at pictures scaled into a square of `side` pixels
+    /// (a multiple of 32).
     ///
     /// # Errors
     /// When the file is not YuNet.
-    pub fn load(onnx: &[u8]) -> Result<Self, InferenceError> {
-        let network = Network::load("yunet", onnx, &[1, 3, INPUT, INPUT])?;
+    pub fn load(onnx: &[u8], side: usize) -> Result<Self, InferenceError> {
+        let network = ConvNet::load("yunet", onnx, side)?;
         let heads = [8, 16, 32]
             .into_iter()
             .map(|stride| {
-                let cells = (INPUT / stride) * (INPUT / stride);
+                let columns = side / stride;
+                let cells = columns * columns;
                 Ok(Head {
                     stride,
-                    class: network.output(&format!("cls_{stride}"), cells)?,
-                    object: network.output(&format!("obj_{stride}"), cells)?,
-                    face: network.output(&format!("bbox_{stride}"), cells * 4)?,
-                    points: network.output(&format!("kps_{stride}"), cells * 10)?,
+                    columns,
+                    class: network.outputs().named(&format!("cls_{stride}"), cells)?,
+                    object: network.outputs().named(&format!("obj_{stride}"), cells)?,
+                    face: network.outputs().named(&format!("bbox_{stride}"), cells * 4)?,
+                    points: network.outputs().named(&format!("kps_{stride}"), cells * 10)?,
                 })
             })
             .collect::<Result<_, InferenceError>>()?;
-        Ok(Self { network, heads })
+        Ok(Self { network, side, heads })
     }
 
     /// Finds the faces in a picture, the most certain first, at most 16.
@@ -79,8 +88,8 @@ impl Detector {
     /// # Errors
     /// When inference fails.
     pub fn detect(&self, picture: &Picture) -> Result<Vec<Detection>, InferenceError> {
-        let scale = picture.width().max(picture.height()) as f32 / INPUT as f32;
-        let mut input = input_of(picture, scale);
+        let scale = picture.width().max(picture.height()) as f32 / self.side as f32;
+        let mut input = input_of(picture, self.side, scale);
         let outputs = self.network.run(&input);
         input.zeroize();
         let outputs = outputs?;
@@ -92,43 +101,39 @@ impl Detector {
     }
 }
 
-/// The picture in the upper left corner of a black square, scaled by area so that small faces do
-/// not alias; planes of blue, green, red in `0..=255`.
-fn input_of(picture: &Picture, scale: f32) -> Vec<f32> {
-    let plane = INPUT * INPUT;
-    let mut input = vec![0.0; 3 * plane];
-    // Whole source steps per target pixel: averaging this many samples a side is close to an area
-    // filter and costs the same for every picture size.
-    let taps = (scale.ceil() as usize).clamp(1, 4);
-    let share = 1.0 / (taps * taps) as f32;
-    for row in 0..INPUT {
-        for column in 0..INPUT {
-            let mut sum = [0.0; 3];
-            for i in 0..taps * taps {
-                let (dy, dx) = ((i / taps) as f32 + 0.5, (i % taps) as f32 + 0.5);
-                let x = (column as f32 + dx / taps as f32) * scale - 0.5;
-                let y = (row as f32 + dy / taps as f32) * scale - 0.5;
-                let rgb = picture.pixel(x.round() as isize, y.round() as isize);
-                for (s, v) in sum.iter_mut().zip(rgb) {
-                    *s += v * share;
-                }
-            }
-            let at = row * INPUT + column;
-            for (channel, value) in sum.into_iter().rev().enumerate() {
-                if let Some(slot) = input.get_mut(channel * plane + at) {
-                    *slot = value;
-                }
-            }
+/// The picture in the upper left corner of a black square of `side` pixels, scaled by area so that
+/// small faces do not alias; pixels of blue, green, red in `0..=255`.
+fn input_of(picture: &Picture, side: usize, scale: f32) -> Vec<f32> {
+    let fit = |n: usize| ((n as f32 / scale).round() as usize).clamp(1, side);
+    let (width, height) = (fit(picture.width()), fit(picture.height()));
+    let mut small = if scale > 1.0 {
+        picture.shrink(width, height)
+    } else {
+        let half = (scale - 1.0) / 2.0;
+        let grid = Grid {
+            origin: Point { x: half, y: half },
+            column: Point { x: scale, y: 0.0 },
+            row: Point { x: 0.0, y: scale },
+        };
+        picture.warp(&grid, width, height)
+    };
+    let mut input = vec![0.0; side * side * 3];
+    let lines = input.chunks_exact_mut(side * 3).zip(small.chunks_exact(width));
+    for (line, pixels) in lines {
+        for (slot, [r, g, b]) in line.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+            *slot = [*b, *g, *r];
         }
     }
+    small.zeroize();
     input
 }
 
 impl Head {
     /// The certain cells of this resolution as faces in picture pixels.
     fn decode(&self, outputs: &[Vec<f32>], scale: f32) -> Vec<Detection> {
-        let columns = INPUT / self.stride;
         let unit = self.stride as f32 * scale;
+        // Middles of pixels lie at whole numbers, in the picture and in the network's input.
+        let shift = (scale - 1.0) / 2.0;
         let of = |index: usize| outputs.get(index).map_or(&[][..], Vec::as_slice);
         let (class, object) = (of(self.class), of(self.object));
         let (boxes, points) =
@@ -140,13 +145,13 @@ impl Head {
                 if score.is_nan() || score < MIN_SCORE {
                     return None;
                 }
-                let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
+                let (column, row) = ((cell % self.columns) as f32, (cell / self.columns) as f32);
                 let (w, h) = (b[2].exp() * unit, b[3].exp() * unit);
-                let (cx, cy) = ((column + b[0]) * unit, (row + b[1]) * unit);
+                let (cx, cy) = ((column + b[0]) * unit + shift, (row + b[1]) * unit + shift);
                 let face = BoxF { x: cx - w / 2.0, y: cy - h / 2.0, w, h };
                 let point = |i: usize| Point {
-                    x: (k.get(2 * i).copied().unwrap_or(0.0) + column) * unit,
-                    y: (k.get(2 * i + 1).copied().unwrap_or(0.0) + row) * unit,
+                    x: (k.get(2 * i).copied().unwrap_or(0.0) + column) * unit + shift,
+                    y: (k.get(2 * i + 1).copied().unwrap_or(0.0) + row) * unit + shift,
                 };
                 let sane = face.area().is_finite() && face.area() > 0.0;
                 sane.then(|| Detection {
@@ -190,6 +195,6 @@ mod tests {
 
     #[test]
     fn garbage_is_not_yunet() {
-        assert!(Detector::load(b"not a model").is_err());
+        assert!(Detector::load(b"not a model", FULL).is_err());
     }
 }

@@ -1,7 +1,5 @@
 //! Points, boxes and the rotated square that the mesh model looks through.
 
-use super::picture::Picture;
-
 /// A point in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Point {
@@ -56,6 +54,64 @@ impl BoxF {
     }
 }
 
+/// Evenly spaced sample points on a picture, in picture pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// Where the first point lies.
+    pub origin: Point,
+    /// From one point to the next in a row.
+    pub column: Point,
+    /// From one row to the next.
+    pub row: Point,
+}
+
+impl Grid {
+    /// The point in this column and row.
+    #[must_use]
+    pub fn at(&self, column: f32, row: f32) -> Point {
+        Point {
+            x: self.origin.x + self.column.x * column + self.row.x * row,
+            y: self.origin.y + self.column.y * column + self.row.y * row,
+        }
+    }
+
+    /// The grid that reads a face so that its points come to lie on a template's: the inverse of
+    /// the similarity (turn, scale, shift) from picture to template with the least squared error
+    /// on the template, as face models are trained with (Umeyama 1991).
+    ///
+    /// `None` when the points do not tell (all in one place, or not finite).
+    #[must_use]
+    pub fn aligning<const N: usize>(picture: &[Point; N], template: &[Point; N]) -> Option<Self> {
+        let (from, to) = (mean(picture), mean(template));
+        let (mut along, mut across, mut spread) = (0.0, 0.0, 0.0);
+        for (p, t) in picture.iter().zip(template) {
+            let (px, py, tx, ty) = (p.x - from.x, p.y - from.y, t.x - to.x, t.y - to.y);
+            along += px * tx + py * ty;
+            across += px * ty - py * tx;
+            spread += px * px + py * py;
+        }
+        // The similarity is (cos, -sin; sin, cos) with its scale in it; the grid is its inverse.
+        let (cos, sin) = (along / spread, across / spread);
+        let square = cos * cos + sin * sin;
+        let column = Point { x: cos / square, y: -sin / square };
+        let row = Point { x: sin / square, y: cos / square };
+        let origin = Point {
+            x: from.x - column.x * to.x - row.x * to.y,
+            y: from.y - column.y * to.x - row.y * to.y,
+        };
+        let numbers = [column.x, column.y, origin.x, origin.y];
+        numbers.iter().all(|v| v.is_finite()).then_some(Self { origin, column, row })
+    }
+}
+
+fn mean<const N: usize>(points: &[Point; N]) -> Point {
+    let n = N as f32;
+    Point {
+        x: points.iter().map(|p| p.x).sum::<f32>() / n,
+        y: points.iter().map(|p| p.y).sum::<f32>() / n,
+    }
+}
+
 /// A square window on a picture, turned by an angle: where the mesh model looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CropFrame {
@@ -96,17 +152,16 @@ impl CropFrame {
         Point { x: self.centre.x + u * cos - v * sin, y: self.centre.y + u * sin + v * cos }
     }
 
-    /// Cuts the window out at `size` by `size` pixels: RGB in `0..=1`, row by row.
+    /// The grid of `size` by `size` points that fills the window.
     #[must_use]
-    pub fn cut(&self, picture: &Picture, size: usize) -> Vec<f32> {
-        let mut out = Vec::with_capacity(size * size * 3);
-        for row in 0..size {
-            for column in 0..size {
-                let at = self.to_picture(Point { x: column as f32, y: row as f32 }, size as f32);
-                out.extend(picture.sample(at.x, at.y).map(|v| v / 255.0));
-            }
+    pub fn grid(&self, size: usize) -> Grid {
+        let (sin, cos) = self.angle.sin_cos();
+        let scale = self.side / size as f32;
+        Grid {
+            origin: self.to_picture(Point::default(), size as f32),
+            column: Point { x: cos * scale, y: sin * scale },
+            row: Point { x: -sin * scale, y: cos * scale },
         }
-        out
     }
 }
 
@@ -137,6 +192,24 @@ mod tests {
         let left = frame.to_picture(Point { x: 100.0, y: 128.0 }, 256.0);
         let right = frame.to_picture(Point { x: 156.0, y: 128.0 }, 256.0);
         assert!(((right.y - left.y) - (right.x - left.x)).abs() < 1e-3, "{left:?} {right:?}");
+    }
+
+    #[test]
+    fn a_turned_scaled_and_shifted_face_is_brought_back_onto_the_template() {
+        let template = [(38.0, 52.0), (74.0, 51.0), (56.0, 72.0), (42.0, 92.0), (71.0, 92.0)]
+            .map(|(x, y)| Point { x, y });
+        let (sin, cos) = 0.6_f32.sin_cos();
+        let moved = template.map(|p| Point {
+            x: 300.0 + 2.5 * (cos * p.x - sin * p.y),
+            y: -40.0 + 2.5 * (sin * p.x + cos * p.y),
+        });
+        let grid = Grid::aligning(&moved, &template).unwrap();
+        for (t, m) in template.iter().zip(moved) {
+            let at = grid.at(t.x, t.y);
+            assert!((at.x - m.x).abs() < 1e-2 && (at.y - m.y).abs() < 1e-2, "{at:?} {m:?}");
+        }
+        assert_eq!(Grid::aligning(&[Point::default(); 5], &template), None);
+        assert_eq!(Grid::aligning(&[Point { x: f32::NAN, y: 0.0 }; 5], &template), None);
     }
 
     #[test]

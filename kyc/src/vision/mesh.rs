@@ -1,15 +1,19 @@
 //! The face mesh: 478 points, what the head's pose and the eyelids do.
 
+use std::fmt;
+
 use zeroize::Zeroize as _;
 
 use super::{
+    convnet::ConvNet,
     geometry::{BoxF, CropFrame, Point},
     network::{InferenceError, Network},
     picture::Picture,
 };
 
-/// 478 points of a face.
-#[derive(Debug, Clone)]
+/// 478 points of a face. They tell a person from others, so they are wiped when it is dropped and
+/// never printed.
+#[derive(Clone)]
 pub struct Mesh {
     /// Where the model looked.
     frame: CropFrame,
@@ -18,6 +22,11 @@ pub struct Mesh {
     /// How sure the model is that a face is in the window, `0..=1`.
     pub presence: f32,
 }
+
+/// How far each of 52 movements of a face goes, `0..=1`, in the order of the model (that of ARKit's
+/// names in MediaPipe: 9 is `eyeBlinkLeft`, 25 `jawOpen`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Blendshapes([f32; SHAPES]);
 
 /// Which way a head is turned, in degrees.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -31,7 +40,7 @@ pub struct Pose {
 /// Mesh and blendshape models.
 #[derive(Debug)]
 pub struct MeshReader {
-    landmarks: Network,
+    landmarks: ConvNet,
     points_output: usize,
     presence_output: usize,
     blendshapes: Network,
@@ -44,11 +53,18 @@ const POINTS: usize = 478;
 const SHAPES: usize = 52;
 /// Positions of eyeBlinkLeft and eyeBlinkRight among the blendshapes.
 const BLINK: [usize; 2] = [9, 10];
+/// Position of jawOpen.
+const JAW_OPEN: [usize; 1] = [25];
+/// Positions of mouthSmileLeft and mouthSmileRight.
+const SMILE: [usize; 2] = [44, 45];
 /// Outer corners of the eyes: the person's right, then left.
 const EYE_CORNERS: [usize; 2] = [33, 263];
 /// The cheeks' edges (the person's right, then left), and forehead and chin.
 const CHEEKS: [usize; 2] = [234, 454];
 const BROW_CHIN: [usize; 2] = [10, 152];
+/// The middles of the irises, the tip of the nose and the corners of the mouth, the person's right
+/// ones first.
+const FIVE_POINTS: [usize; 5] = [468, 473, 4, 61, 291];
 /// Corners and lids of each eye, for the eye aspect ratio.
 const EYES: [[usize; 6]; 2] = [[33, 160, 158, 133, 153, 144], [362, 385, 387, 263, 373, 380]];
 
@@ -71,13 +87,13 @@ impl MeshReader {
     /// # Errors
     /// When a file is not the model it should be.
     pub fn load(landmarks: &[u8], blendshapes: &[u8]) -> Result<Self, InferenceError> {
-        let landmarks = Network::load("face_landmarks", landmarks, &[1, INPUT, INPUT, 3])?;
+        let landmarks = ConvNet::load("face_landmarks", landmarks, INPUT)?;
         let blendshapes =
             Network::load("face_blendshapes", blendshapes, &[1, BLENDSHAPE_POINTS.len(), 2])?;
         Ok(Self {
-            points_output: landmarks.output_of_len(POINTS * 3)?,
-            presence_output: landmarks.output_of_len(1)?,
-            shapes_output: blendshapes.output_of_len(SHAPES)?,
+            points_output: landmarks.outputs().of_len(POINTS * 3)?,
+            presence_output: landmarks.outputs().of_len(1)?,
+            shapes_output: blendshapes.outputs().of_len(SHAPES)?,
             landmarks,
             blendshapes,
         })
@@ -88,8 +104,9 @@ impl MeshReader {
     /// # Errors
     /// When inference fails.
     pub fn read(&self, picture: &Picture, frame: CropFrame) -> Result<Mesh, InferenceError> {
-        let mut window = frame.cut(picture, INPUT);
-        let outputs = self.landmarks.run(&window);
+        let mut window = picture.warp(&frame.grid(INPUT), INPUT, INPUT);
+        window.iter_mut().flatten().for_each(|value| *value /= 255.0);
+        let outputs = self.landmarks.run(window.as_flattened());
         window.zeroize();
         let outputs = outputs?;
         let flat = outputs.get(self.points_output).map_or(&[][..], Vec::as_slice);
@@ -102,33 +119,100 @@ impl MeshReader {
         Ok(Mesh { frame, points, presence })
     }
 
-    /// How closed the eyes are, `0..=1`: the mean of both.
+    /// What the face does: all movements from one run.
     ///
     /// # Errors
     /// When inference fails.
-    pub fn blink(&self, mesh: &Mesh) -> Result<f32, InferenceError> {
-        let input: Vec<f32> = BLENDSHAPE_POINTS
+    pub fn blendshapes(&self, mesh: &Mesh) -> Result<Blendshapes, InferenceError> {
+        let mut input: Vec<f32> = BLENDSHAPE_POINTS
             .iter()
             .flat_map(|&i| {
                 let p = mesh.point(i);
                 [p[0], p[1]]
             })
             .collect();
-        let outputs = self.blendshapes.run(&input)?;
-        let shapes = outputs.get(self.shapes_output).map_or(&[][..], Vec::as_slice);
-        let sum: f32 = BLINK.iter().filter_map(|&i| shapes.get(i)).sum();
-        Ok(if sum.is_finite() { (sum / BLINK.len() as f32).clamp(0.0, 1.0) } else { 0.0 })
+        let outputs = self.blendshapes.run(&input);
+        input.zeroize();
+        let outputs = outputs?;
+        let mut shapes = [0.0; SHAPES];
+        let found = outputs.get(self.shapes_output).map_or(&[][..], Vec::as_slice);
+        for (slot, &value) in shapes.iter_mut().zip(found) {
+            *slot = if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
+        }
+        Ok(Blendshapes(shapes))
+    }
+}
+
+impl Blendshapes {
+    /// How closed the eyes are: the mean of both.
+    #[must_use]
+    pub fn blink(&self) -> f32 {
+        self.mean(BLINK)
+    }
+
+    /// How far the mouth is open.
+    #[must_use]
+    pub fn jaw_open(&self) -> f32 {
+        self.mean(JAW_OPEN)
+    }
+
+    /// How much the corners of the mouth are drawn up: the mean of both.
+    #[must_use]
+    pub fn smile(&self) -> f32 {
+        self.mean(SMILE)
+    }
+
+    /// All 52.
+    #[must_use]
+    pub const fn all(&self) -> &[f32; SHAPES] {
+        &self.0
+    }
+
+    fn mean<const N: usize>(&self, which: [usize; N]) -> f32 {
+        which.iter().filter_map(|&i| self.0.get(i)).sum::<f32>() / N as f32
     }
 }
 
 impl Mesh {
-    fn point(&self, index: usize) -> [f32; 3] {
-        self.points.get(index).copied().unwrap_or([0.0; 3])
+    /// All 478 points, x and y in picture pixels, z in the same unit: relative to the head's middle
+    /// and growing away from the camera, an estimate flatter than the real head.
+    pub fn points(&self) -> impl ExactSizeIterator<Item = [f32; 3]> + '_ {
+        let scale = self.frame.side / INPUT as f32;
+        self.points.iter().map(move |&[x, y, z]| {
+            let at = self.frame.to_picture(Point { x, y }, INPUT as f32);
+            [at.x, at.y, z * scale]
+        })
     }
 
-    fn in_picture(&self, index: usize) -> Point {
-        let [x, y, _] = self.point(index);
-        self.frame.to_picture(Point { x, y }, INPUT as f32)
+    /// One point in picture pixels; `None` where there is no such point.
+    #[must_use]
+    pub fn point_in_picture(&self, index: usize) -> Option<Point> {
+        let &[x, y, _] = self.points.get(index)?;
+        Some(self.frame.to_picture(Point { x, y }, INPUT as f32))
+    }
+
+    /// The eyes, the tip of the nose and the corners of the mouth in picture pixels, as a
+    /// [`Detection`](super::Detection) has them: for the embedder, where no detector ran.
+    #[must_use]
+    pub fn five_points(&self) -> Option<[Point; 5]> {
+        let [right_eye, left_eye, nose, right_mouth, left_mouth] = FIVE_POINTS;
+        Some([
+            self.point_in_picture(right_eye)?,
+            self.point_in_picture(left_eye)?,
+            self.point_in_picture(nose)?,
+            self.point_in_picture(right_mouth)?,
+            self.point_in_picture(left_mouth)?,
+        ])
+    }
+
+    /// The window of the picture in which the mesh was read.
+    #[must_use]
+    pub const fn window(&self) -> CropFrame {
+        self.frame
+    }
+
+    fn point(&self, index: usize) -> [f32; 3] {
+        self.points.get(index).copied().unwrap_or([0.0; 3])
     }
 
     /// The head's pose. The window is level with the eyes, so a head merely tilted has yaw 0.
@@ -158,7 +242,7 @@ impl Mesh {
     /// The upright box around all points, in picture pixels.
     #[must_use]
     pub fn bounds(&self) -> BoxF {
-        let mut points = (0..self.points.len()).map(|i| self.in_picture(i));
+        let mut points = self.points().map(|[x, y, _]| Point { x, y });
         let Some(first) = points.next() else { return BoxF::default() };
         let (mut low, mut high) = (first, first);
         for p in points {
@@ -171,8 +255,20 @@ impl Mesh {
     /// Where to look for this face in the next picture.
     #[must_use]
     pub fn next_frame(&self) -> Option<CropFrame> {
-        let [first, second] = EYE_CORNERS.map(|i| self.in_picture(i));
-        CropFrame::around(self.bounds(), first, second)
+        let [first, second] = EYE_CORNERS.map(|i| self.point_in_picture(i));
+        CropFrame::around(self.bounds(), first?, second?)
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        self.points.zeroize();
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").field("presence", &self.presence).finish_non_exhaustive()
     }
 }
 

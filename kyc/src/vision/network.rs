@@ -6,16 +6,16 @@ use tract_onnx::prelude::*;
 
 /// A network whose input has one fixed shape.
 pub struct Network {
-    name: String,
     input: Vec<usize>,
-    outputs: Vec<Output>,
+    outputs: Outputs,
     plan: Arc<TypedRunnableModel>,
 }
 
+/// Names and sizes of a model's outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Output {
-    name: String,
-    len: usize,
+pub(super) struct Outputs {
+    model: String,
+    list: Vec<(String, usize)>,
 }
 
 /// A network that cannot be loaded, or that did not answer as it must.
@@ -85,58 +85,29 @@ impl Network {
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input))
             .and_then(|m| m.into_optimized())
             .map_err(load_error)?;
-        let outputs = names
-            .into_iter()
-            .enumerate()
-            .map(|(i, output)| {
-                let fact = typed.output_fact(i).map_err(load_error)?;
-                let len = fact
-                    .shape
-                    .as_concrete()
-                    .map(|dims| dims.iter().product())
-                    .ok_or_else(|| shape_error(format!("output {output} has no fixed size")))?;
-                Ok(Output { name: output, len })
-            })
-            .collect::<Result<_, InferenceError>>()?;
+        let mut outputs = Outputs::of(name);
+        for (i, output) in names.into_iter().enumerate() {
+            let fact = typed.output_fact(i).map_err(load_error)?;
+            let len = fact
+                .shape
+                .as_concrete()
+                .map(|dims| dims.iter().product())
+                .ok_or_else(|| shape_error(format!("output {output} has no fixed size")))?;
+            outputs.push(output, len);
+        }
         let plan = typed.into_runnable().map_err(load_error)?;
-        Ok(Self { name: name.to_owned(), input: input.to_vec(), outputs, plan })
+        Ok(Self { input: input.to_vec(), outputs, plan })
     }
 
     /// The model's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.outputs.model()
     }
 
-    /// The position of the output of this name, checked to hold `len` numbers.
-    ///
-    /// # Errors
-    /// When there is none, or of another size.
-    pub fn output(&self, name: &str, len: usize) -> Result<usize, InferenceError> {
-        let wrong = |what: String| InferenceError::Shape { model: self.name.clone(), what };
-        match self.outputs.iter().position(|o| o.name == name) {
-            Some(i) if self.outputs.get(i).is_some_and(|o| o.len == len) => Ok(i),
-            Some(i) => Err(wrong(format!(
-                "output {name} should hold {len} numbers, holds {}",
-                self.outputs.get(i).map_or(0, |o| o.len)
-            ))),
-            None => Err(wrong(format!(
-                "no output {name} among {:?}",
-                self.outputs.iter().map(|o| &o.name).collect::<Vec<_>>()
-            ))),
-        }
-    }
-
-    /// The position of the first output that holds `len` numbers (for files whose converter named
-    /// the outputs after layers).
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn output_of_len(&self, len: usize) -> Result<usize, InferenceError> {
-        self.outputs.iter().position(|o| o.len == len).ok_or_else(|| InferenceError::Shape {
-            model: self.name.clone(),
-            what: format!("no output of {len} numbers among {:?}", self.outputs),
-        })
+    /// Its outputs, in the order that [`Self::run`] gives them in.
+    pub(super) const fn outputs(&self) -> &Outputs {
+        &self.outputs
     }
 
     /// Runs it on one input of the shape given at loading. Returns every output, flat.
@@ -145,12 +116,12 @@ impl Network {
     /// When the input is of another size or tract fails.
     pub fn run(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let run_error = |cause: TractError| InferenceError::Run {
-            model: self.name.clone(),
+            model: self.name().to_owned(),
             cause: format!("{cause:#}"),
         };
         if input.len() != self.input.iter().product::<usize>() {
             return Err(InferenceError::Run {
-                model: self.name.clone(),
+                model: self.name().to_owned(),
                 cause: format!("input of {} numbers for {:?}", input.len(), self.input),
             });
         }
@@ -165,10 +136,52 @@ impl Network {
     }
 }
 
+impl Outputs {
+    pub(super) fn of(model: &str) -> Self {
+        Self { model: model.to_owned(), list: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, name: String, len: usize) {
+        self.list.push((name, len));
+    }
+
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The position of the output of this name, checked to hold `len` numbers.
+    ///
+    /// # Errors
+    /// When there is none, or of another size.
+    pub(super) fn named(&self, name: &str, len: usize) -> Result<usize, InferenceError> {
+        let wrong = |what: String| InferenceError::Shape { model: self.model.clone(), what };
+        let found = self.list.iter().enumerate().find(|(_, (n, _))| n == name);
+        match found {
+            Some((at, (_, l))) if *l == len => Ok(at),
+            Some((_, (_, l))) => {
+                Err(wrong(format!("output {name} should hold {len} numbers, holds {l}")))
+            }
+            None => Err(wrong(format!("no output {name} among {:?}", self.list))),
+        }
+    }
+
+    /// The position of the first output that holds `len` numbers (for files whose converter named
+    /// the outputs after layers).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn of_len(&self, len: usize) -> Result<usize, InferenceError> {
+        let found = self.list.iter().position(|(_, l)| *l == len);
+        found.ok_or_else(|| InferenceError::Shape {
+            model: self.model.clone(),
+            what: format!("no output of {len} numbers among {:?}", self.list),
+        })
+    }
+}
+
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Network")
-            .field("name", &self.name)
             .field("input", &self.input)
             .field("outputs", &self.outputs)
             .finish_non_exhaustive()

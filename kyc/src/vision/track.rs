@@ -5,8 +5,10 @@ use std::time::Duration;
 use vbranch_domain::Mono;
 
 use super::{
-    geometry::{BoxF, CropFrame},
-    mesh::{Mesh, Pose},
+    detect::Detection,
+    geometry::{BoxF, CropFrame, Point},
+    measure::{self, FaceLight, SceneReader},
+    mesh::{Blendshapes, Mesh, Pose},
     network::InferenceError,
     picture::Picture,
     pipeline::FaceModels,
@@ -22,30 +24,35 @@ pub struct FaceTracker {
     track: u32,
     faces: u32,
     detected: Option<Mono>,
+    scene: SceneReader,
 }
 
 /// Everything known about the face in one picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TrackedFace {
     /// Box around the mesh, in picture pixels.
     pub face: BoxF,
     /// How sure the mesh is, `0..=1`.
     pub presence: f32,
-    /// How closed the eyes are, `0..=1`.
-    pub blink: f32,
+    /// What it does.
+    pub shapes: Blendshapes,
     /// Height of the eye openings over their width.
     pub eye_aspect: f32,
     /// Which way the head is turned.
     pub pose: Pose,
+    /// All its points.
+    pub mesh: Mesh,
 }
 
 /// One look of the tracker.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TrackerReport {
     /// What the liveness engine needs.
     pub seen: FrameObservation,
     /// The face in full, for analysis.
     pub face: Option<TrackedFace>,
+    /// The detection of this face, where the detector ran on this picture and found it.
+    pub detection: Option<Detection>,
     /// Whether the detector ran on this picture.
     pub detected: bool,
 }
@@ -61,6 +68,22 @@ const SAME_FACE: f32 = 0.3;
 /// wall or people far behind, not a second person at the counter.
 const BYSTANDER: f32 = 0.1;
 
+/// Corners of each eye, tip of the nose and corners of the mouth, as mesh points.
+const FIVE: [[usize; 2]; 5] = [[33, 133], [362, 263], [1, 4], [61, 61], [291, 291]];
+
+impl TrackedFace {
+    /// The five points that a detection has as well, from the mesh: the person's right eye, left
+    /// eye, nose tip, right and left mouth corner.
+    #[must_use]
+    pub fn five_points(&self) -> [Point; 5] {
+        FIVE.map(|[a, b]| {
+            let (a, b) = (self.mesh.point_in_picture(a), self.mesh.point_in_picture(b));
+            let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+            Point { x: (a.x + b.x) / 2.0, y: (a.y + b.y) / 2.0 }
+        })
+    }
+}
+
 impl FaceTracker {
     /// Looks at one picture. Pictures come in the order of their time.
     ///
@@ -72,46 +95,51 @@ impl FaceTracker {
         picture: &Picture,
         at: Mono,
     ) -> Result<TrackerReport, InferenceError> {
-        let mut detected = false;
+        let scene = self.scene.read(picture);
+        let (mut detected, mut detection) = (false, None);
         if self.frame.is_none() || self.detected.is_none_or(|last| at.since(last) >= DETECT_EVERY) {
-            self.detect(models, picture, at)?;
+            detection = self.detect(models, picture, at)?;
             detected = true;
         }
         let mut mesh = self.mesh(models, picture)?;
         if mesh.is_none() && !detected {
-            self.detect(models, picture, at)?;
+            detection = self.detect(models, picture, at)?;
             detected = true;
             mesh = self.mesh(models, picture)?;
         }
         let Some(mesh) = mesh else {
             self.frame = None;
-            let seen = FrameObservation { at, faces: self.faces, face: None };
-            return Ok(TrackerReport { seen, face: None, detected });
+            let seen = FrameObservation { at, faces: self.faces, face: None, scene };
+            return Ok(TrackerReport { seen, face: None, detection, detected });
         };
+        let next = mesh.next_frame();
         let face = TrackedFace {
             face: mesh.bounds(),
             presence: mesh.presence,
-            blink: models.mesh.blink(&mesh)?,
+            shapes: models.mesh.blendshapes(&mesh)?,
             eye_aspect: mesh.eye_aspect(),
             pose: mesh.pose(),
+            mesh,
         };
-        self.frame = mesh.next_frame();
+        self.frame = next;
         self.last = Some(face.face);
         let seen = FrameObservation {
             at,
             faces: self.faces.max(1),
             face: Some(observation(&face, self.track, picture)),
+            scene,
         };
-        Ok(TrackerReport { seen, face: Some(face), detected })
+        Ok(TrackerReport { seen, face: Some(face), detection, detected })
     }
 
-    /// Counts the faces and takes up the largest, unless it is the one followed already.
+    /// Counts the faces and takes up the largest, unless it is the one followed already. Returns
+    /// the largest.
     fn detect(
         &mut self,
         models: &FaceModels,
         picture: &Picture,
         at: Mono,
-    ) -> Result<(), InferenceError> {
+    ) -> Result<Option<Detection>, InferenceError> {
         let found = models.detector.detect(picture)?;
         self.detected = Some(at);
         let largest = found.iter().max_by(|a, b| a.face.area().total_cmp(&b.face.area()));
@@ -119,7 +147,7 @@ impl FaceTracker {
             // A head turned far is often missed by the detector but not by the mesh, so a face
             // that is being followed is not given up here.
             self.faces = 0;
-            return Ok(());
+            return Ok(None);
         };
         let limit = largest.face.area() * BYSTANDER;
         let count = found.iter().filter(|d| d.face.area() >= limit).count();
@@ -132,7 +160,7 @@ impl FaceTracker {
             let [first, second, ..] = largest.points;
             self.frame = CropFrame::around(largest.face, first, second);
         }
-        Ok(())
+        Ok(Some(*largest))
     }
 
     /// The mesh in the window, if a face is in it.
@@ -145,27 +173,26 @@ impl FaceTracker {
 
 fn observation(face: &TrackedFace, track: u32, picture: &Picture) -> FaceObservation {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
+    let light = FaceLight::of(picture, &face.mesh, face.face);
+    let centre = face.face.centre();
     FaceObservation {
         track,
         presence: face.presence,
-        blink: face.blink,
+        blink: face.shapes.blink(),
+        mouth: face.shapes.jaw_open(),
+        smile: face.shapes.smile(),
         yaw: face.pose.yaw,
         pitch: face.pose.pitch,
         size: face.face.h / width.min(height),
         visible: face.face.visible_share(width, height),
-        brightness: brightness(picture, face.face),
+        off_centre: (centre.x / width - 0.5).abs().max((centre.y / height - 0.5).abs()),
+        brightness: light.brightness,
+        burnt: light.burnt,
+        one_sided: light.one_sided,
+        backlight: light.backlight,
+        sharpness: measure::sharpness(picture, face.face),
+        cover: light.cover,
+        light: light.light,
+        rigid: measure::rigid(&face.mesh),
     }
-}
-
-/// Mean luma (BT.601) on a grid over the face, `0..=1`.
-fn brightness(picture: &Picture, face: BoxF) -> f32 {
-    const GRID: usize = 16;
-    let mut sum = 0.0;
-    for i in 0..GRID * GRID {
-        let (column, row) = ((i % GRID) as f32 + 0.5, (i / GRID) as f32 + 0.5);
-        let [r, g, b] = picture
-            .sample(face.x + face.w * column / GRID as f32, face.y + face.h * row / GRID as f32);
-        sum += 0.299 * r + 0.587 * g + 0.114 * b;
-    }
-    sum / (GRID * GRID) as f32 / 255.0
 }

@@ -1,6 +1,8 @@
 //! What the tests share: models, films as encoded frames, and a clock that the test moves.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod pictures;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -16,7 +18,9 @@ use vbranch_domain::{
 };
 use vbranch_kyc::{
     ModelStore,
-    h264::{Decoded, H264Decoder, split_annex_b},
+    h264::{H264Decoder, split_annex_b},
+    liveness::{Action, FlashPolicy, GesturePolicy},
+    video::Decoded,
     vision::{FaceModels, Picture},
 };
 
@@ -179,4 +183,14 @@ impl<T: Clone> Log<T> {
     pub fn all(&self) -> Vec<T> {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// No colours.
+pub fn no_flash() -> FlashPolicy {
+    FlashPolicy { tries: 0, ..FlashPolicy::default() }
+}
+
+/// Gestures that nobody asked for do not matter.
+pub fn any_gesture() -> GesturePolicy {
+    GesturePolicy { wrong: Action::Off, ..GesturePolicy::default() }
 }

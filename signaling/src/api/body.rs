@@ -7,9 +7,12 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use utoipa::ToSchema;
-use vbranch_domain::Redacted;
+use vbranch_domain::{Redacted, kyc::CameraTraits};
 
 use super::Problem;
 use crate::{branch::StepDone, png, visit::StepOutcome};
@@ -48,6 +51,36 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath
 /// `{}`: there is nothing to say, but only a page of ours can say it as JSON.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Empty {}
+
+/// An object and nothing else: serde takes a list, too, for a structure of which everything may be
+/// missing.
+pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    json: D,
+) -> Result<Option<T>, D::Error> {
+    let members = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(json)?;
+    members.map(|m| serde_json::from_value(m.into()).map_err(D::Error::custom)).transpose()
+}
+
+/// Characters of a camera's name, as its maker gave it, or its owner.
+const MAX_LABEL: usize = 256;
+/// Pixels of a side, and pictures a second: beyond any camera.
+const MAX_SIDE: u32 = 16_384;
+const MAX_RATE: f32 = 1_000.0;
+
+/// What a page says of its camera, as long as it could be true of one.
+pub(super) fn camera(traits: CameraTraits) -> Result<CameraTraits, Problem> {
+    let CameraTraits { label, width, height, frame_rate, mobile: _ } = &traits;
+    if label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL) {
+        return Err(Problem::bad_request("camera.label must be at most 256 characters"));
+    }
+    if [width, height].into_iter().flatten().any(|side| *side > MAX_SIDE) {
+        return Err(Problem::bad_request("camera.width and height must be at most 16384"));
+    }
+    if frame_rate.is_some_and(|rate| !(0.0..=MAX_RATE).contains(&rate)) {
+        return Err(Problem::bad_request("camera.frame_rate must be 0 to 1000"));
+    }
+    Ok(traits)
+}
 
 /// What a step is completed with.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use vbranch_domain::kyc::CameraTraits;
 
 use super::{
     App, Problem,
-    body::{ApiJson, ApiPath, Empty, StepInput},
+    body::{ApiJson, ApiPath, Empty, StepInput, camera, object},
     problem::ProblemBody,
 };
 use crate::{
     auth::CustomerAuth,
-    branch::{Answer, Views},
+    branch::{Answer, Views, Wanted},
     visit::{Actor, Command, ConsentEvidence, Refusal, view::CustomerView},
 };
 
@@ -42,6 +43,15 @@ pub(super) struct Consents {
     face: bool,
     /// The version of the texts shown.
     text_version: String,
+}
+
+/// A check to be begun.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct BeginLiveness {
+    /// What the page knows of its camera: a label of at most 256 characters, sides of at most
+    /// 16384 pixels, at most 1000 pictures a second.
+    #[serde(default, deserialize_with = "object")]
+    camera: Option<CameraTraits>,
 }
 
 /// An offer.
@@ -79,7 +89,9 @@ pub(super) async fn demo_visit(
     if !app.config.demo {
         return Err(Problem::NOT_FOUND);
     }
-    let link = app.branch.create(body.product, app.config.limits.link_lifetime, None).await?;
+    let lifetime = app.config.limits.link_lifetime;
+    let wanted = Wanted { product: body.product, lifetime, by: None, customer: None };
+    let link = app.branch.create(wanted).await?;
     let token = link.token.reveal();
     let url = format!("/v/{token}");
     Ok((StatusCode::CREATED, Json(DemoLink { token, url })))
@@ -149,22 +161,24 @@ pub(super) async fn media(
     Ok(app.branch.join(customer.visit, Actor::Customer, offer.sdp).await?.into())
 }
 
-/// Starts the liveness check, or tries again.
+/// Starts the liveness check, or tries again. After `daily_limit` the customer is in the queue.
 #[utoipa::path(
     post, path = "/api/v1/customer/visit/liveness", tag = "Customer", security(("link" = [])),
-    request_body = Empty,
+    request_body = BeginLiveness,
     responses(
         (status = 200, body = CustomerView),
-        (status = 409, body = ProblemBody, description = "`media_not_connected`, `liveness_running`, `attempts_exhausted`, `wrong_state`"),
+        (status = 409, body = ProblemBody, description = "`media_not_connected`, `liveness_running`, `attempts_exhausted`, `daily_limit`, `wrong_state`"),
+        (status = 422, body = ProblemBody, description = "`bad_request`: traits no camera has"),
+        (status = 503, body = ProblemBody, description = "`unavailable`: the check cannot be counted now"),
     )
 )]
 pub(super) async fn liveness(
     State(app): State<Arc<App>>,
     customer: CustomerAuth,
-    ApiJson(Empty {}): ApiJson<Empty>,
+    ApiJson(body): ApiJson<BeginLiveness>,
 ) -> Result<Json<CustomerView>, Problem> {
-    let available = app.kyc.available();
-    app.customer_does(customer, Command::StartLiveness { available }).await
+    let camera = camera(body.camera.unwrap_or_default())?;
+    Ok(seen(&app.branch.check_liveness(customer.visit, camera).await?))
 }
 
 /// Withdraws the consent to face processing: staff identify the customer.

@@ -18,17 +18,17 @@ use utoipa::{
 
 use vbranch_domain::CallId;
 
-use super::{App, SESSION_COOKIE, message::ClientMessage, whip::Protocol};
+use super::{App, SESSION_COOKIE, kyc::KycTrace, message::ClientMessage, whip::Protocol};
 
 /// Schemas no route mentions, or in its path only.
 #[derive(OpenApi)]
-#[openapi(components(schemas(ClientMessage, CallId, Protocol)))]
+#[openapi(components(schemas(ClientMessage, CallId, KycTrace, Protocol)))]
 struct Extra;
 
 const ABOUT: &str = "Commands are HTTP requests with JSON in and out; the WebSocket at \
     `/api/v1/ws` only pushes whole snapshots. Errors are `application/problem+json` (RFC 9457) \
     with a stable `code`. Times are milliseconds since the Unix epoch, UTC. A request body is at \
-    most 64 KiB, but 1 MiB where a picture is carried.";
+    most 64 KiB, but 1 MiB where a picture is carried and 5 MiB for a portrait.";
 
 /// The document without its paths.
 pub(super) fn openapi() -> Document {

@@ -62,7 +62,7 @@ impl App {
         self.rebuild(stored).ok_or(Problem::VISIT_UNKNOWN)
     }
 
-    fn rebuild(&self, stored: StoredVisit) -> Option<Visit> {
+    pub(super) fn rebuild(&self, stored: StoredVisit) -> Option<Visit> {
         let journey = self.content.journey(&stored.journey)?;
         Visit::rebuild(stored.id, journey, self.config.limits, &stored.events)
     }

@@ -4,10 +4,12 @@
 mod body;
 mod customer;
 mod docs;
+mod kyc;
 mod limits;
 mod lookup;
 mod media_token;
 mod message;
+mod portrait;
 mod problem;
 mod replay;
 mod session;
@@ -41,7 +43,7 @@ use crate::{
     branch::Branch,
     config::SignalingConfig,
     content::Content,
-    ports::{KycPort, RecorderPort},
+    ports::{FaceVault, RecorderPort},
     store::Store,
 };
 
@@ -57,7 +59,7 @@ pub struct App {
     pub(crate) replays: replay::Replays,
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) recorder: Arc<dyn RecorderPort>,
-    pub(crate) kyc: Arc<dyn KycPort>,
+    pub(crate) vault: Arc<dyn FaceVault>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -68,6 +70,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Everything under `/api`.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let pictures = || DefaultBodyLimit::max(body::PICTURE_BODY_LIMIT);
+    let portraits = || DefaultBodyLimit::max(portrait::PORTRAIT_BODY_LIMIT);
     let (router, openapi) = OpenApiRouter::with_openapi(docs::openapi())
         .routes(routes!(session::info))
         .routes(routes!(session::sign_in, session::who, session::sign_out))
@@ -87,6 +90,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(staff::complete_step).layer(pictures()))
         .routes(routes!(staff::close))
         .routes(routes!(staff::mute))
+        .routes(routes!(portrait::keep, portrait::forget).layer(portraits()))
+        .routes(routes!(kyc::check))
+        .routes(routes!(kyc::picture))
         .routes(routes!(supervision::view, supervision::attend, supervision::end))
         .routes(routes!(supervision::media))
         .routes(routes!(media_token::make))
@@ -143,6 +149,7 @@ fn method_word(method: &Method) -> &'static str {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
+        Method::PUT => "PUT",
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",

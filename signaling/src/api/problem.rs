@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt::Display};
 
 use axum::{
-    extract::rejection::{JsonRejection, PathRejection, StringRejection},
+    extract::rejection::{BytesRejection, JsonRejection, PathRejection, StringRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -11,7 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    branch::{BranchError, JoinError, StepError},
+    branch::{BranchError, CheckError, JoinError, PortraitError, StepError},
+    jpeg::JpegError,
     png::PngError,
     ports::{MediaError, RecorderError},
     store::StoreError,
@@ -184,6 +185,7 @@ impl From<Refusal> for Problem {
             Refusal::MediaNotConnected => (S::CONFLICT, "media_not_connected"),
             Refusal::LivenessRunning => (S::CONFLICT, "liveness_running"),
             Refusal::AttemptsExhausted => (S::CONFLICT, "attempts_exhausted"),
+            Refusal::FaceDeclined => (S::CONFLICT, "face_declined"),
             Refusal::AlreadyTaken => (S::CONFLICT, "already_taken"),
             Refusal::NotWaiting => (S::CONFLICT, "not_waiting"),
             Refusal::NotYourVisit => return Self::NOT_YOUR_VISIT,
@@ -280,6 +282,31 @@ impl From<StepError> for Problem {
     }
 }
 
+impl From<CheckError> for Problem {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Branch(error) => error.into(),
+            CheckError::DailyLimit => Self {
+                status: StatusCode::CONFLICT,
+                code: "daily_limit",
+                detail: error.to_string().into(),
+            },
+            CheckError::Store(error) => Self::unavailable("counting a check", &error),
+            CheckError::Interrupted(error) => Self::unavailable("beginning a check", &error),
+        }
+    }
+}
+
+impl From<PortraitError> for Problem {
+    fn from(error: PortraitError) -> Self {
+        match error {
+            PortraitError::Branch(error) => error.into(),
+            PortraitError::Vault(error) => Self::unavailable("keeping a portrait", &error),
+            PortraitError::Interrupted(error) => Self::unavailable("keeping a portrait", &error),
+        }
+    }
+}
+
 impl From<RecorderError> for Problem {
     fn from(error: RecorderError) -> Self {
         match error {
@@ -309,6 +336,28 @@ impl From<PngError> for Problem {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             code: "bad_picture",
             detail: error.to_string().into(),
+        }
+    }
+}
+
+impl From<JpegError> for Problem {
+    fn from(error: JpegError) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "bad_picture",
+            detail: error.to_string().into(),
+        }
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(status, "too_large", "The body is larger than is accepted here.")
+            }
+            _ => Self::new(status, "bad_body", "The body could not be read."),
         }
     }
 }

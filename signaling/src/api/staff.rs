@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vbranch_domain::{MediaKind, ParticipantId, UnixMillis, UserId, VisitId};
+use vbranch_domain::{MediaKind, ParticipantId, Redacted, UnixMillis, UserId, VisitId};
 
 use super::{
     App, Problem,
@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     auth::StaffAuth,
-    branch::QueueRow,
+    branch::{QueueRow, Wanted},
+    person::CustomerRef,
     store::{Account, Role},
     visit::{
         Command, Outcome, StaffBadge, VisitState,
@@ -37,6 +38,10 @@ pub(super) struct CreateVisit {
     product: String,
     /// Seconds, from a minute to 30 days.
     expires_in_s: Option<u64>,
+    /// Who the customer is to the bank: 1 to 128 characters, no control characters. Visits with
+    /// the same one are of the same person.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
+    customer_ref: Option<Redacted<String>>,
 }
 
 /// A link to hand to a customer.
@@ -81,7 +86,7 @@ pub(super) async fn queue(State(app): State<Arc<App>>, staff: StaffAuth) -> Json
 #[utoipa::path(
     post, path = "/api/v1/visits", tag = "Staff", security(("session" = [])),
     request_body = CreateVisit,
-    responses((status = 201, body = CreatedVisit), (status = 422, body = ProblemBody, description = "`product_unknown`"))
+    responses((status = 201, body = CreatedVisit), (status = 422, body = ProblemBody, description = "`product_unknown`, `bad_request`"))
 )]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
@@ -93,7 +98,9 @@ pub(super) async fn create(
         Some(s) if LINK_LIFETIME_S.contains(&s) => Duration::from_secs(s),
         Some(_) => return Err(Problem::bad_request("expires_in_s must be 60 to 2592000")),
     };
-    let link = app.branch.create(body.product, lifetime, Some(staff.user())).await?;
+    let customer = body.customer_ref.map(customer_ref).transpose()?;
+    let wanted = Wanted { product: body.product, lifetime, by: Some(staff.user()), customer };
+    let link = app.branch.create(wanted).await?;
     let token = link.token.reveal();
     let url = format!("/v/{token}");
     let created = CreatedVisit { visit: link.visit, token, url, expires: link.expires };
@@ -244,7 +251,7 @@ pub(super) struct Viewer {
 }
 
 impl StaffAuth {
-    fn viewer(&self) -> Viewer {
+    pub(super) fn viewer(&self) -> Viewer {
         Viewer { id: self.user(), supervises: self.0.account.role == Role::Supervisor }
     }
 }
@@ -268,6 +275,12 @@ impl App {
         let views = self.branch.command(visit, command).await?;
         Ok(Json(own_view(&views, staff.user())?))
     }
+}
+
+fn customer_ref(text: Redacted<String>) -> Result<CustomerRef, Problem> {
+    CustomerRef::parse(text.expose().clone()).ok_or_else(|| {
+        Problem::bad_request("customer_ref must be 1 to 128 characters, none a control character")
+    })
 }
 
 fn badge(account: &Account) -> StaffBadge {

@@ -14,10 +14,10 @@ use vbranch_domain::{
 };
 
 use super::{
-    BranchError, Done, Made, Message, Ports, QueueRow, Seen,
+    BranchError, Done, Made, Message, Ports, QueueRow, Seen, Wanted,
     journal::Durable,
     registry::{Registry, Whose},
-    worker,
+    worker::{self, Subject},
 };
 use crate::{
     content::Party,
@@ -31,6 +31,9 @@ use crate::{
 const TICK: Duration = Duration::from_millis(500);
 /// A gap of this length is a loss staff must hear of while the customer is still there.
 const GAP_ALARM: Duration = Duration::from_secs(2);
+/// What came of calls to other parts, waiting for the actor, which takes microseconds for each.
+/// Full: the task of that visit waits.
+const TOLD: usize = 256;
 
 pub(super) struct Branch {
     registry: Registry,
@@ -39,6 +42,8 @@ pub(super) struct Branch {
     queue: watch::Sender<Arc<Vec<QueueRow>>>,
     durable: Durable,
     workers: JoinSet<()>,
+    /// What came of calls to other parts; the sending end is for the workers.
+    told: (worker::Told, mpsc::Receiver<(VisitId, Command)>),
 }
 
 impl Branch {
@@ -49,7 +54,8 @@ impl Branch {
         queue: watch::Sender<Arc<Vec<QueueRow>>>,
         durable: Durable,
     ) -> Self {
-        Self { registry, ports, clock, queue, durable, workers: JoinSet::new() }
+        let (workers, told) = (JoinSet::new(), mpsc::channel(TOLD));
+        Self { registry, ports, clock, queue, durable, workers, told }
     }
 
     pub async fn run(
@@ -80,6 +86,7 @@ impl Branch {
                     Some(event) => self.hear(event),
                     None => events_open = false,
                 },
+                Some((id, command)) = self.told.1.recv() => self.tell(id, command),
                 _ = tick.tick() => self.tick(),
             }
             self.show_queue();
@@ -90,8 +97,8 @@ impl Branch {
     fn take(&mut self, message: Message) {
         let now = self.now();
         match message {
-            Message::Create { product, lifetime, by, reply } => {
-                let _ = reply.send(self.create(&product, lifetime, by));
+            Message::Create { wanted, reply } => {
+                let _ = reply.send(self.create(wanted));
             }
             Message::Do { visit, command, reply } => {
                 let _ = reply.send(self.order(visit, command));
@@ -109,7 +116,14 @@ impl Branch {
                     views: p.views.subscribe(),
                     recording: p.visit.state().recording,
                     media: Arc::clone(&p.media),
+                    created_by: p.visit.state().created.created_by,
+                    person: p.person.clone(),
+                    takes_portrait: p.visit.check_takes_portrait(),
                 }));
+            }
+            Message::Evidence { visit, reply } => {
+                let place = self.registry.places.get(&visit);
+                let _ = reply.send(place.and_then(|p| p.visit.kyc_evidence()));
             }
             Message::Dismiss { who } => self.dismiss(who),
             Message::Resolve { link, reply } => {
@@ -119,17 +133,12 @@ impl Branch {
         }
     }
 
-    fn create(
-        &mut self,
-        product: &str,
-        lifetime: Duration,
-        by: Option<UserId>,
-    ) -> Result<Made, BranchError> {
+    fn create(&mut self, wanted: Wanted) -> Result<Made, BranchError> {
         if !self.registry.journal.has_room() {
             return Err(BranchError::Unavailable);
         }
         let (now, stores) = (self.now(), self.stores());
-        let link = self.registry.create(product, lifetime, by, now, stores)?;
+        let link = self.registry.create(wanted, now, stores)?;
         tracing::info!(visit = %link.visit, "created");
         Ok(Made { link, position: self.registry.journal.position() })
     }
@@ -208,14 +217,15 @@ impl Branch {
     }
 
     /// Queues a call for the visit's worker; false when the worker has hung.
-    fn call_port(&mut self, id: VisitId, call: PortCall) -> bool {
+    fn call_port(&mut self, id: VisitId, order: PortCall) -> bool {
         let Some(place) = self.registry.places.get_mut(&id) else { return true };
         let state = place.visit.state();
-        let (media, customer) = (state.created.call, place.visit.participant(Party::Customer));
+        let (call, customer) = (state.created.call, place.visit.participant(Party::Customer));
         let worker = place.worker.get_or_insert_with(|| {
-            worker::start(&mut self.workers, self.ports.clone(), media, customer)
+            let subject = Subject { visit: id, call, customer, person: place.person.clone() };
+            worker::start(&mut self.workers, self.ports.clone(), subject, self.told.0.clone())
         });
-        worker.try_send(call).is_ok()
+        worker.try_send(order).is_ok()
     }
 
     fn hear(&mut self, event: PortEvent) {
@@ -239,9 +249,15 @@ impl Branch {
                 self.hear_call(call, Some(participant), CallNews::Codec(participant, codec));
             }
             PortEvent::Kyc { call, participant, event } => {
+                self.hear_check(call, participant, Command::Kyc(event));
+            }
+            PortEvent::KycArtifact { call, participant, artifact } => {
+                self.hear_check(call, participant, Command::KycArtifact(artifact));
+            }
+            PortEvent::Watch { call, participant, event } => {
                 let whose = self.registry.owner_of(call, participant);
-                if let Some((id, Whose::Party(Party::Customer))) = whose {
-                    self.tell(id, Command::Kyc(event));
+                if let Some((id, Whose::Party(party))) = whose {
+                    self.tell(id, Command::Watch(party, event));
                 }
             }
             PortEvent::Recorder(event) => self.hear_recorder(event),
@@ -259,6 +275,13 @@ impl Branch {
             (Whose::Guest, false) => Command::Guest(GuestCommand::Disconnected(who)),
         };
         self.tell(id, command);
+    }
+
+    /// Only a customer is checked.
+    fn hear_check(&mut self, call: CallId, who: ParticipantId, command: Command) {
+        if let Some((id, Whose::Party(Party::Customer))) = self.registry.owner_of(call, who) {
+            self.tell(id, command);
+        }
     }
 
     /// What concerns a participant must concern one of the visit's own.
@@ -377,6 +400,7 @@ impl Branch {
             tokio::select! {
                 done = self.workers.join_next() => if done.is_none() { return },
                 Some(event) = events.recv() => tracing::debug!(?event, "while stopping"),
+                Some((id, _)) = self.told.1.recv() => tracing::debug!(visit = %id, "too late"),
             }
         }
     }

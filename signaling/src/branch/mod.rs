@@ -9,6 +9,7 @@ mod actor;
 mod guests;
 mod join;
 mod journal;
+mod kyc;
 mod registry;
 mod steps;
 mod worker;
@@ -24,6 +25,7 @@ use vbranch_domain::{CallId, Clock, ParticipantId, UnixMillis, UserId, VisitId};
 
 pub use guests::GuestKey;
 pub use join::{Answer, JoinError};
+pub use kyc::{CheckError, PortraitError};
 pub use steps::{StepDone, StepError};
 pub(crate) use worker::Ports;
 
@@ -31,10 +33,11 @@ use crate::{
     auth::{Token, TokenHash},
     config::Limits,
     content::Content,
+    person::{CustomerRef, Person},
     ports::PortEvent,
     store::{Store, StoreError},
     visit::{
-        Actor, Command, GuestPlan, MediaPlan, Refusal,
+        Actor, Command, GuestPlan, KycEvidence, MediaPlan, Refusal,
         view::{CustomerView, QueueEntry, StaffView, SupervisorView},
     },
 };
@@ -55,7 +58,22 @@ pub struct Branch {
     queue: watch::Receiver<Arc<Vec<QueueRow>>>,
     durable: journal::Durable,
     ports: Ports,
+    store: Store,
+    limits: Limits,
     clock: Arc<dyn Clock>,
+}
+
+/// A link to be made.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// e.g. `demo-loan`.
+    pub product: String,
+    /// How long it can be used to begin the visit.
+    pub lifetime: Duration,
+    /// Who makes it; nobody for a demo.
+    pub by: Option<UserId>,
+    /// Who the customer is to the bank, where it says so.
+    pub customer: Option<CustomerRef>,
 }
 
 /// The branch's tasks, to be waited for.
@@ -164,11 +182,12 @@ pub enum BranchError {
 }
 
 enum Message {
-    Create { product: String, lifetime: Duration, by: Option<UserId>, reply: Reply<Made> },
+    Create { wanted: Wanted, reply: Reply<Made> },
     Do { visit: VisitId, command: Command, reply: Reply<Done> },
     Plan { visit: VisitId, by: Actor, reply: Reply<MediaPlan> },
     Guest { key: GuestKey, joins: bool, reply: Reply<GuestPlan> },
     Look { visit: VisitId, reply: oneshot::Sender<Option<Seen>> },
+    Evidence { visit: VisitId, reply: oneshot::Sender<Option<KycEvidence>> },
     Dismiss { who: UserId },
     Resolve { link: TokenHash, reply: oneshot::Sender<Link> },
     Stop { reply: oneshot::Sender<()> },
@@ -194,6 +213,10 @@ struct Seen {
     recording: Option<vbranch_domain::RecordingId>,
     /// Held while media is being set up, so that no visit gets two recordings.
     media: Arc<Mutex<()>>,
+    created_by: Option<UserId>,
+    person: Person,
+    /// Whether a portrait may be kept.
+    takes_portrait: Result<(), Refusal>,
 }
 
 /// Starts the branch with what a former run left in the database.
@@ -210,14 +233,14 @@ pub(crate) async fn start(
 ) -> Result<(Branch, BranchTasks), StoreError> {
     let left = store.open_visits().await?;
     let last_ordinal = store.last_ordinal().await?;
-    let (journal, durable, journal_task) = journal::start(store);
+    let (journal, durable, journal_task) = journal::start(store.clone());
     let (tx, rx) = mpsc::channel(COMMANDS);
     let (queue_tx, queue) = watch::channel(Arc::new(Vec::new()));
     let registry = registry::Registry::new(content, limits, last_ordinal, journal);
     let actor =
         actor::Branch::new(registry, ports.clone(), Arc::clone(&clock), queue_tx, durable.clone());
     let actor = tokio::spawn(actor.run(left, rx, events));
-    let branch = Branch { tx, queue, durable, ports, clock };
+    let branch = Branch { tx, queue, durable, ports, store, limits, clock };
     Ok((branch, BranchTasks { actor, journal: journal_task }))
 }
 
@@ -226,13 +249,8 @@ impl Branch {
     ///
     /// # Errors
     /// No such product, too many visits, no database.
-    pub async fn create(
-        &self,
-        product: String,
-        lifetime: Duration,
-        by: Option<UserId>,
-    ) -> Result<NewLink, BranchError> {
-        let made = self.ask(|reply| Message::Create { product, lifetime, by, reply }).await??;
+    pub async fn create(&self, wanted: Wanted) -> Result<NewLink, BranchError> {
+        let made = self.ask(|reply| Message::Create { wanted, reply }).await??;
         // A link that a restart would forget must not be handed out.
         if !self.durable.wait(made.position, DURABLE_WAIT).await {
             return Err(BranchError::Unavailable);

@@ -10,12 +10,14 @@ use tokio::sync::{Mutex, mpsc, watch};
 use vbranch_domain::{CallId, Mono, ParticipantId, RecordingId, UnixMillis, UserId, VisitId};
 
 use super::{
-    BranchError, GuestKey, Link, NewLink, QueueRow, Views, join::RecentJoins, journal::Journal,
+    BranchError, GuestKey, Link, NewLink, QueueRow, Views, Wanted, join::RecentJoins,
+    journal::Journal,
 };
 use crate::{
     auth::{Token, TokenHash},
     config::Limits,
     content::{Content, Party},
+    person::Person,
     store::{Entry, NewVisit, StoredVisit},
     visit::{
         Actor, Command, Created, Effect, GuestPlan, MediaPlan, Now, PortCall, Refusal, Supervisor,
@@ -33,6 +35,8 @@ pub(super) struct Place {
     joins: HashMap<ParticipantId, RecentJoins>,
     /// When it ended, and what the journal must have reached before it can be forgotten.
     pub ended: Option<(Mono, u64)>,
+    /// Who the customer is, for limits and the face vault. Of no concern to the visit itself.
+    pub person: Person,
     token: TokenHash,
 }
 
@@ -106,20 +110,19 @@ impl Registry {
             }
             tracing::info!(visit = %id, "interrupted by a restart");
         }
-        self.insert(visit, stored.token, stores);
+        self.insert(visit, stored.token, Person::of(id, stored.customer), stores);
         self.settle(id, now);
     }
 
     /// Makes a visit and its link.
     pub fn create(
         &mut self,
-        product: &str,
-        lifetime: Duration,
-        by: Option<UserId>,
+        wanted: Wanted,
         now: Now,
         stores: StoresView,
     ) -> Result<NewLink, BranchError> {
-        let journey = self.content.journey_for(product).ok_or(BranchError::NoProduct)?;
+        let Wanted { product, lifetime, by, customer } = wanted;
+        let journey = self.content.journey_for(&product).ok_or(BranchError::NoProduct)?;
         let live = self.places.values().filter(|p| p.ended.is_none()).count();
         if live >= self.limits.live_visits {
             return Err(BranchError::Full);
@@ -138,6 +141,7 @@ impl Registry {
             journey: journey.reference(),
             created: now.wall,
             expires,
+            customer: customer.clone(),
         }));
         let created = Created {
             number,
@@ -154,11 +158,11 @@ impl Registry {
                 self.journal.append(Entry::Event(id, recorded));
             }
         }
-        self.insert(visit, hash, stores);
+        self.insert(visit, hash, Person::of(id, customer), stores);
         Ok(NewLink { visit: id, token, expires })
     }
 
-    fn insert(&mut self, visit: Visit, token: TokenHash, stores: StoresView) {
+    fn insert(&mut self, visit: Visit, token: TokenHash, person: Person, stores: StoresView) {
         let id = visit.id();
         self.by_token.insert(token, id);
         self.by_call.insert(visit.state().created.call, id);
@@ -170,6 +174,7 @@ impl Registry {
             worker: None,
             joins: HashMap::new(),
             ended: None,
+            person,
             token,
         };
         self.places.insert(id, place);

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod checks;
 mod visits;
 
 use std::{str::FromStr, time::Duration};

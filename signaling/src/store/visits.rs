@@ -8,6 +8,7 @@ use vbranch_domain::{UnixMillis, VisitId};
 use super::{Store, StoreError};
 use crate::{
     auth::TokenHash,
+    person::CustomerRef,
     visit::{Recorded, VisitEvent},
 };
 
@@ -37,6 +38,8 @@ pub struct NewVisit {
     pub created: UnixMillis,
     /// Until when it can be used.
     pub expires: UnixMillis,
+    /// Who the customer is to the bank, where it said so.
+    pub customer: Option<CustomerRef>,
 }
 
 /// A visit as found in the database.
@@ -48,6 +51,8 @@ pub struct StoredVisit {
     pub token: TokenHash,
     /// `id@version`.
     pub journey: String,
+    /// Who the customer is to the bank, where it said so.
+    pub customer: Option<CustomerRef>,
     /// What happened in it.
     pub events: Vec<Recorded>,
 }
@@ -79,11 +84,9 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn open_visits(&self) -> Result<Vec<StoredVisit>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, token_sha256, journey FROM visits WHERE closed = 0 ORDER BY ordinal",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let sql = "SELECT id, token_sha256, journey, customer_ref FROM visits \
+                   WHERE closed = 0 ORDER BY ordinal";
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await?;
         let mut visits = Vec::with_capacity(rows.len());
         for row in rows {
             match self.with_events(&row).await {
@@ -106,11 +109,9 @@ impl Store {
         &self,
         token: &TokenHash,
     ) -> Result<Option<StoredVisit>, StoreError> {
-        let row =
-            sqlx::query("SELECT id, token_sha256, journey FROM visits WHERE token_sha256 = $1")
-                .bind(token.to_hex())
-                .fetch_optional(&self.pool)
-                .await?;
+        let sql = "SELECT id, token_sha256, journey, customer_ref FROM visits \
+                   WHERE token_sha256 = $1";
+        let row = sqlx::query(sql).bind(token.to_hex()).fetch_optional(&self.pool).await?;
         match row {
             Some(row) => Ok(Some(self.with_events(&row).await?)),
             None => Ok(None),
@@ -122,10 +123,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer, or holds something unreadable.
     pub async fn visit(&self, id: VisitId) -> Result<Option<StoredVisit>, StoreError> {
-        let row = sqlx::query("SELECT id, token_sha256, journey FROM visits WHERE id = $1")
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
+        let sql = "SELECT id, token_sha256, journey, customer_ref FROM visits WHERE id = $1";
+        let row = sqlx::query(sql).bind(id.to_string()).fetch_optional(&self.pool).await?;
         match row {
             Some(row) => Ok(Some(self.with_events(&row).await?)),
             None => Ok(None),
@@ -177,7 +176,13 @@ impl Store {
         }
         let token: String = row.try_get("token_sha256")?;
         let token = TokenHash::from_hex(&token).ok_or(StoreError::Corrupt("token hash"))?;
-        Ok(StoredVisit { id, token, journey: row.try_get("journey")?, events })
+        let customer: String = row.try_get("customer_ref")?;
+        let named = !customer.is_empty();
+        let parsed = CustomerRef::parse(customer);
+        if named && parsed.is_none() {
+            return Err(StoreError::Corrupt("customer reference"));
+        }
+        Ok(StoredVisit { id, token, journey: row.try_get("journey")?, customer: parsed, events })
     }
 }
 
@@ -185,8 +190,9 @@ type Tx<'a> = sqlx::Transaction<'a, sqlx::Any>;
 
 async fn insert_visit(tx: &mut Tx<'_>, visit: &NewVisit) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO visits (id, ordinal, number, token_sha256, journey, created, expires, closed) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO visits \
+         (id, ordinal, number, token_sha256, journey, created, expires, customer_ref, closed) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (id) DO NOTHING",
     )
     .bind(visit.id.to_string())
     .bind(visit.ordinal)
@@ -195,6 +201,7 @@ async fn insert_visit(tx: &mut Tx<'_>, visit: &NewVisit) -> Result<(), StoreErro
     .bind(visit.journey.clone())
     .bind(visit.created.0)
     .bind(visit.expires.0)
+    .bind(visit.customer.as_ref().map_or("", CustomerRef::as_str).to_owned())
     .execute(&mut **tx)
     .await?;
     Ok(())

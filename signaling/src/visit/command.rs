@@ -3,7 +3,7 @@
 use vbranch_domain::{
     MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UnixMillis, UserId,
     VideoCodec,
-    kyc::KycEvent,
+    kyc::{CameraTraits, KycArtifact, KycEvent, KycRequest, WatchEvent},
     recording::{ArtifactRef, RecordedParticipant},
     timeline::TimelineEvent,
 };
@@ -100,15 +100,48 @@ pub enum Command {
     Guest(GuestCommand),
     /// News from the call, for the pages alone.
     Call(CallNews),
+    /// The customer wants a liveness check: nobody else begins one while it is asked whether this
+    /// one may.
+    ReserveLiveness,
+    /// That could not be found out: it can be asked for again.
+    ReleaseLiveness,
     /// The customer begins a liveness check, or tries again.
     StartLiveness {
         /// Whether checks can be made at all.
         available: bool,
+        /// What the page says of its camera.
+        camera: CameraTraits,
+    },
+    /// The check reserved may not be made: staff identify the customer, and see why.
+    ReferLiveness {
+        /// A stable word.
+        reason: &'static str,
     },
     /// The customer withdraws the consent to face processing.
     SkipLiveness,
     /// News from the running check.
     Kyc(KycEvent),
+    /// Something the running check hands over to be sealed.
+    KycArtifact(KycArtifact),
+    /// What became of it.
+    ArtifactSealed {
+        /// Of which attempt it is.
+        attempt: u32,
+        /// What was sealed; `None` where that failed.
+        sealed: Option<ArtifactRef>,
+    },
+    /// The portrait to be matched is not to be had.
+    PortraitMissing {
+        /// For which attempt.
+        attempt: u32,
+    },
+    /// A portrait was put into the vault for this visit, or is no longer there.
+    Portrait {
+        /// Whether it was put there.
+        kept: bool,
+    },
+    /// News from the watch over a party's face.
+    Watch(Party, WatchEvent),
     /// A staff member takes the visit.
     Accept(StaffBadge),
     /// Staff open a step.
@@ -179,7 +212,12 @@ impl Command {
     pub const fn is_news(&self) -> bool {
         matches!(
             self,
-            Self::RecordingOpened(_) | Self::Joined(_) | Self::ReleaseStep { .. } | Self::Guest(_)
+            Self::RecordingOpened(_)
+                | Self::Joined(_)
+                | Self::ReleaseStep { .. }
+                | Self::ReleaseLiveness
+                | Self::Portrait { .. }
+                | Self::Guest(_)
         )
     }
 }
@@ -200,10 +238,32 @@ pub enum PortCall {
     Mark(RecordingId, TimelineEvent),
     /// A participant came in after the recording was opened.
     AddParticipant(RecordingId, RecordedParticipant),
-    /// Start the liveness check.
-    BeginKyc,
+    /// Start the liveness check, with the portrait of the person, if there is one.
+    BeginKyc {
+        /// All but the portrait.
+        request: KycRequest,
+        /// Whether one was given for this visit: there is no check without it then.
+        needs_portrait: bool,
+    },
     /// Stop it without a verdict.
     CancelKyc,
+    /// Seal what a check handed over.
+    SealArtifact {
+        /// Beside whose media.
+        recording: RecordingId,
+        /// Of which attempt it is.
+        attempt: u32,
+        /// What.
+        artifact: KycArtifact,
+    },
+    /// Watch a party's face in the call.
+    Watch(ParticipantId),
+    /// Watch it no longer, and forget it.
+    Unwatch(ParticipantId),
+    /// Forget what is kept of the customer's face.
+    ForgetFace,
+    /// The visit is over: forget it where only this visit could have used it.
+    ForgetOwnFace,
     /// Seat a participant elsewhere.
     SetSeat(ParticipantId, Seat),
     /// Keep what a participant sends from the others, or let it through again.
@@ -240,6 +300,9 @@ pub enum Refusal {
     /// No further liveness check.
     #[error("no attempts are left")]
     AttemptsExhausted,
+    /// The customer did not consent to face processing, or no longer does.
+    #[error("the customer has declined face processing")]
+    FaceDeclined,
     /// Another staff member was faster.
     #[error("another staff member has taken the visit")]
     AlreadyTaken,

@@ -62,6 +62,11 @@ pub enum VisitEvent {
         /// How.
         verdict: KycVerdict,
     },
+    /// A portrait was put into the vault for this visit, or taken away again.
+    Portrait {
+        /// Whether it was put there.
+        kept: bool,
+    },
     /// The consent to face processing was withdrawn.
     FaceWithdrawn {
         /// The text it had been given to.
@@ -126,6 +131,9 @@ pub enum VisitEvent {
     Alarm {
         /// A stable word.
         code: String,
+        /// Whom it is about, where it is about one of the two.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<Party>,
     },
     /// The visit is over.
     Closed {
@@ -151,6 +159,8 @@ impl VisitEvent {
             Self::LivenessStarted { .. } => "liveness_started",
             Self::LivenessCut => "liveness_cut",
             Self::LivenessEnded { .. } => "liveness_ended",
+            Self::Portrait { kept: true } => "portrait_kept",
+            Self::Portrait { kept: false } => "portrait_forgotten",
             Self::FaceWithdrawn { .. } => "face_withdrawn",
             Self::Queued => "queued",
             Self::Accepted { .. } => "accepted",

@@ -175,6 +175,7 @@ impl Visit {
             self.mark(out, TimelineKind::ConnectionRestored { party });
         }
         self.queue_if_ready(out);
+        self.watch_if_due(out, party);
     }
 
     pub(super) fn joined(&mut self, out: &mut Outbox, by: Actor) {
@@ -203,7 +204,7 @@ impl Visit {
         *self.lost_slot(party) = Some(out.now.mono);
         self.mark(out, TimelineKind::ConnectionLost { party: party.as_str().to_owned() });
         if party == Party::Customer {
-            self.cut_liveness(out);
+            self.lose_liveness(out);
         }
     }
 

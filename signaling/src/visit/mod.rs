@@ -15,6 +15,7 @@ mod steps;
 mod supervision;
 mod timers;
 pub mod view;
+mod watch;
 
 #[cfg(test)]
 mod props;
@@ -34,6 +35,7 @@ pub use event::{
     VisitEvent,
 };
 pub use guests::{GuestCommand, GuestPlan, Inviter, MediaRight, NewGuest};
+pub use liveness::KycEvidence;
 pub use media::MediaPlan;
 #[cfg(test)]
 use state::{LivenessStatus, RecordingState, StepProgress};
@@ -72,9 +74,12 @@ struct Live {
     call: supervision::CallLive,
     /// Who may take part by a token, and does.
     guests: guests::Guests,
-    /// What the running check asks for and says.
-    challenge: Option<view::ChallengeView>,
-    advice: Option<vbranch_domain::kyc::Advice>,
+    /// The check that runs or is about to.
+    check: liveness::Check,
+    /// What the last check handed over, for staff to look at.
+    evidence: liveness::Handed,
+    /// The watch over both faces.
+    watch: watch::Watch,
     /// The step whose picture is being sealed.
     reserved: Option<String>,
     /// Pictures handed in so far, so that no two are sealed under one name.
@@ -183,9 +188,21 @@ impl Visit {
             }
             Command::Guest(command) => self.guest(&mut out, command)?,
             Command::Call(news) => self.call_news(news),
-            Command::StartLiveness { available } => self.start_liveness(&mut out, available)?,
+            Command::ReserveLiveness => self.reserve_liveness()?,
+            Command::ReleaseLiveness => self.live.check.reserved = false,
+            Command::StartLiveness { available, camera } => {
+                self.start_liveness(&mut out, available, camera)?;
+            }
+            Command::ReferLiveness { reason } => self.refer_liveness(&mut out, reason)?,
             Command::SkipLiveness => self.skip_liveness(&mut out)?,
             Command::Kyc(event) => self.kyc(&mut out, event),
+            Command::KycArtifact(artifact) => self.kyc_artifact(&mut out, artifact),
+            Command::ArtifactSealed { attempt, sealed } => {
+                self.artifact_sealed(&mut out, attempt, sealed);
+            }
+            Command::PortraitMissing { attempt } => self.portrait_missing(&mut out, attempt),
+            Command::Portrait { kept } => self.portrait(&mut out, kept)?,
+            Command::Watch(party, event) => self.watched(&mut out, party, event),
             Command::Accept(staff) => self.accept(&mut out, staff)?,
             Command::OpenStep { by, step } => self.open_step(&mut out, by, step)?,
             Command::ReserveStep { by, step, kind } => self.reserve_step(by, step, kind)?,
@@ -209,8 +226,11 @@ impl Visit {
             (Some(_), _) => return Err(Refusal::ConsentDecided),
             (None, _) => {}
         }
-        let may_record = evidence.recording;
+        let (may_record, face) = (evidence.recording, evidence.face);
         self.emit(out, VisitEvent::Consented(evidence));
+        if !face {
+            out.port(PortCall::ForgetFace);
+        }
         if !may_record {
             self.close(out, Outcome::Declined);
         }
@@ -234,14 +254,16 @@ impl Visit {
             out.port(PortCall::AddParticipant(recording, who));
         }
         self.mark(out, TimelineKind::StaffJoined { staff: who });
+        self.watch_if_due(out, crate::content::Party::Customer);
         Ok(())
     }
 
     fn alarm(&mut self, out: &mut Outbox, code: &str) {
-        if self.state.phase == VisitState::Closed || !self.state.takes_alarm(code, out.now.wall) {
+        let closed = self.state.phase == VisitState::Closed;
+        if closed || !self.state.takes_alarm(code, None, out.now.wall) {
             return;
         }
-        self.emit(out, VisitEvent::Alarm { code: code.to_owned() });
+        self.emit(out, VisitEvent::Alarm { code: code.to_owned(), who: None });
         self.mark(out, TimelineKind::Alarm { code: code.to_owned() });
     }
 
@@ -282,6 +304,10 @@ impl Visit {
         self.cut_liveness(out);
         self.emit(out, VisitEvent::Closed { outcome });
         self.mark(out, TimelineKind::Closed { outcome: outcome.as_str().to_owned() });
+        self.unwatch_all(out);
+        if self.state.portrait {
+            out.port(PortCall::ForgetOwnFace);
+        }
         if media_may_exist {
             out.port(PortCall::EndMedia);
         }

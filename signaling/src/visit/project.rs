@@ -61,8 +61,9 @@ impl Visit {
             alarms: s
                 .alarms
                 .iter()
-                .map(|(code, at)| AlarmView { code: code.clone(), at: *at })
+                .map(|alarm| AlarmView { code: alarm.code.clone(), at: alarm.at, who: alarm.who })
                 .collect(),
+            watch: self.watch_view(),
             outcome: s.outcome,
             started: s.accepted_at,
         }
@@ -173,8 +174,9 @@ impl Visit {
             status: self.state.liveness,
             attempt: self.state.attempt,
             attempts_left: self.attempts_left(),
-            challenge: self.live.challenge,
-            advice: self.live.advice,
+            challenge: self.live.check.challenge,
+            advice: self.live.check.advice,
+            flash: self.live.check.flash.clone(),
         })
     }
 

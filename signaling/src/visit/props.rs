@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use vbranch_domain::{
     MediaKind, ParticipantId, RecordingId, UserId,
-    kyc::{KycEvent, KycOutcome, KycVerdict},
+    kyc::{CameraTraits, KycArtifact, KycEvent, KycOutcome, KycVerdict, WatchAlarm, WatchEvent},
     recording::ArtifactRef,
+    timeline::TimelineKind,
 };
 
 use super::{
@@ -30,14 +31,43 @@ const OUTCOMES: [StepOutcome; 6] = [
 #[derive(Debug, Clone)]
 enum Move {
     Plain(Command),
-    Durable { ours: bool },
-    Opened { ours: bool },
-    Accept { stranger: bool },
-    Step { who: u8, step: usize, what: u8, outcome: usize, artifact: bool },
-    Close { who: u8, outcome: Outcome },
-    Attend { who: usize, mode: Option<SupervisionMode> },
-    Mute { who: u8, whom: usize, muted: bool },
-    Advance { secs: u64 },
+    Durable {
+        ours: bool,
+    },
+    Opened {
+        ours: bool,
+    },
+    Accept {
+        stranger: bool,
+    },
+    Step {
+        who: u8,
+        step: usize,
+        what: u8,
+        outcome: usize,
+        artifact: bool,
+    },
+    Close {
+        who: u8,
+        outcome: Outcome,
+    },
+    Attend {
+        who: usize,
+        mode: Option<SupervisionMode>,
+    },
+    Mute {
+        who: u8,
+        whom: usize,
+        muted: bool,
+    },
+    /// The recorder says what became of the picture of an attempt.
+    Sealed {
+        attempt: u32,
+        done: bool,
+    },
+    Advance {
+        secs: u64,
+    },
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -65,9 +95,15 @@ fn moves() -> impl Strategy<Value = Move> {
         3 => prop::bool::weighted(0.9).prop_map(|ours| Move::Durable { ours }),
         6 => party.clone().prop_map(|p| Move::Plain(Command::Connected(p))),
         1 => party.prop_map(|p| Move::Plain(Command::Disconnected(p))),
-        1 => any::<bool>().prop_map(|available| Move::Plain(Command::StartLiveness { available })),
+        3 => checks(),
         1 => Just(Move::Plain(Command::SkipLiveness)),
-        1 => kyc.prop_map(|o| Move::Plain(Command::Kyc(KycEvent::Verdict(verdict(o))))),
+        2 => kyc.prop_map(|o| Move::Plain(Command::Kyc(KycEvent::Verdict(verdict(o))))),
+        2 => (1u32..4, any::<bool>()).prop_map(|(attempt, done)| Move::Sealed { attempt, done }),
+        3 => (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(customer, absent, raised)| {
+            let party = if customer { Party::Customer } else { Party::Staff };
+            let alarm = if absent { WatchAlarm::Absent } else { WatchAlarm::SeveralFaces };
+            Move::Plain(Command::Watch(party, WatchEvent { alarm, raised }))
+        }),
         3 => prop::bool::weighted(0.2).prop_map(|stranger| Move::Accept { stranger }),
         40 => (0u8..4, 0usize..6, 0u8..4, 0usize..6, any::<bool>())
             .prop_map(|(who, step, what, outcome, artifact)| {
@@ -75,6 +111,25 @@ fn moves() -> impl Strategy<Value = Move> {
             }),
         1 => (0u8..4, outcome).prop_map(|(who, outcome)| Move::Close { who, outcome }),
         1 => (0u64..40).prop_map(|secs| Move::Advance { secs }),
+    ]
+}
+
+/// What begins and befalls a check.
+fn checks() -> impl Strategy<Value = Move> {
+    let begin = |available| Command::StartLiveness { available, camera: CameraTraits::default() };
+    let picture = KycArtifact {
+        name: "face.jpg".to_owned(),
+        media_type: "image/jpeg",
+        bytes: bytes::Bytes::from_static(b"face"),
+    };
+    prop_oneof![
+        4 => any::<bool>().prop_map(move |available| Move::Plain(begin(available))),
+        1 => Just(Move::Plain(Command::ReserveLiveness)),
+        1 => Just(Move::Plain(Command::ReleaseLiveness)),
+        1 => Just(Move::Plain(Command::ReferLiveness { reason: "daily_limit" })),
+        3 => Just(Move::Plain(Command::KycArtifact(picture))),
+        1 => any::<bool>().prop_map(|kept| Move::Plain(Command::Portrait { kept })),
+        1 => (1u32..4).prop_map(|attempt| Move::Plain(Command::PortraitMissing { attempt })),
     ]
 }
 
@@ -87,7 +142,18 @@ fn helpful(story: &Story, pick: usize) -> Move {
         (VisitState::Invited, _) => Move::Plain(consent(true, pick.is_multiple_of(2))),
         (VisitState::Preparing, _) if state.recording.is_none() => Move::Opened { ours: true },
         (VisitState::Preparing, _) => Move::Plain(Command::Connected(Party::Customer)),
-        (VisitState::Checking, _) => Move::Plain(Command::SkipLiveness),
+        (VisitState::Checking, _) if state.liveness == LivenessStatus::Running => {
+            let outcome = if pick.is_multiple_of(3) { KycOutcome::Fail } else { KycOutcome::Pass };
+            match pick % 4 {
+                0 => Move::Sealed { attempt: state.attempt, done: true },
+                1 => Move::Plain(Command::SkipLiveness),
+                _ => Move::Plain(Command::Kyc(KycEvent::Verdict(verdict(outcome)))),
+            }
+        }
+        (VisitState::Checking, _) => {
+            let camera = CameraTraits::default();
+            Move::Plain(Command::StartLiveness { available: true, camera })
+        }
         (VisitState::Waiting, _) => Move::Accept { stranger: false },
         (VisitState::InCall, _) if state.recording_state == RecordingState::Starting => {
             Move::Durable { ours: true }
@@ -114,7 +180,19 @@ fn helpful(story: &Story, pick: usize) -> Move {
 }
 
 fn verdict(outcome: KycOutcome) -> KycVerdict {
-    KycVerdict { outcome, reason: "x".into(), signals: vec![], models: vec![], frames: 0 }
+    KycVerdict {
+        outcome,
+        reason: "x".into(),
+        signals: vec![],
+        models: vec![],
+        frames: 0,
+        artifacts: vec![picture()],
+        policy_sha256: String::new(),
+    }
+}
+
+fn picture() -> ArtifactRef {
+    ArtifactRef { name: "face.jpg".into(), sha256: "0".into() }
 }
 
 fn command(story: &Story, people: &People, m: Move) -> Command {
@@ -157,6 +235,9 @@ fn command(story: &Story, people: &People, m: Move) -> Command {
             let participant = both.get(whom).copied().unwrap_or(people.supervisors[0].1);
             Command::Mute { by: actor(who), participant, kind: MediaKind::Audio, muted }
         }
+        Move::Sealed { attempt, done } => {
+            Command::ArtifactSealed { attempt, sealed: done.then(picture) }
+        }
         Move::Advance { .. } => Command::Tick,
     }
 }
@@ -166,6 +247,120 @@ fn command(story: &Story, people: &People, m: Move) -> Command {
 struct People {
     stranger: UserId,
     supervisors: Vec<(UserId, ParticipantId)>,
+}
+
+/// What a customer who did not consent to face processing would check, and who relies on a
+/// verdict: from the log, and from what other parts were told, in order.
+struct Guardian {
+    parties: [ParticipantId; 2],
+    face: bool,
+    in_call: bool,
+    closed: bool,
+    /// Whose faces are watched.
+    watched: BTreeSet<ParticipantId>,
+    /// The attempt that runs.
+    running: Option<u32>,
+    begun: u32,
+    /// Whether the visit's last check was begun by the engine and may hold a face.
+    held: bool,
+    sealed: bool,
+}
+
+impl Guardian {
+    fn new(visit: &Visit) -> Self {
+        let parties = Party::ALL.map(|party| visit.participant(party));
+        Self {
+            parties,
+            face: false,
+            in_call: false,
+            closed: false,
+            watched: BTreeSet::new(),
+            running: None,
+            begun: 0,
+            held: false,
+            sealed: false,
+        }
+    }
+
+    fn read(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Append(recorded) => self.hear(&recorded.event),
+            Effect::Port(call) => self.see(call),
+        }
+    }
+
+    fn hear(&mut self, event: &VisitEvent) {
+        match event {
+            VisitEvent::Consented(c) => self.face = c.face,
+            VisitEvent::FaceWithdrawn { .. } => {
+                assert_eq!(self.running, None, "a check goes on after the withdrawal");
+                self.face = false;
+            }
+            VisitEvent::Accepted { .. } => self.in_call = true,
+            VisitEvent::LivenessStarted { attempt } => {
+                assert!(self.face, "a check without consent");
+                assert_eq!(*attempt, self.begun + 1, "an attempt left out or used twice");
+                assert!(*attempt <= Limits::default().liveness_attempts, "one too many");
+                assert_eq!(self.running, None, "two checks at one time");
+                (self.running, self.begun, self.sealed) = (Some(*attempt), *attempt, false);
+            }
+            VisitEvent::LivenessCut => self.running = None,
+            VisitEvent::LivenessEnded { verdict } => {
+                assert!(self.face, "a verdict after the withdrawal");
+                let refused = verdict.reason == "daily_limit";
+                assert_eq!(self.running.is_none(), refused, "a verdict of no check");
+                assert!(verdict.artifacts.is_empty() || self.sealed, "names what is not sealed");
+                self.running = None;
+            }
+            VisitEvent::Closed { .. } => {
+                assert_eq!(self.running, None, "a check goes on after the end");
+                self.closed = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn see(&mut self, call: &PortCall) {
+        match call {
+            PortCall::BeginKyc { request, .. } => {
+                assert!(self.face, "a face looked at without consent");
+                assert_eq!(Some(request.attempt), self.running);
+                self.held = true;
+            }
+            PortCall::SealArtifact { attempt, .. } => assert_eq!(Some(*attempt), self.running),
+            PortCall::Watch(who) => {
+                assert!(self.in_call && !self.closed, "watched outside the call");
+                assert!(self.face || *who != self.parties[0], "watched without consent");
+                self.watched.insert(*who);
+            }
+            PortCall::Unwatch(who) => {
+                self.watched.remove(who);
+                self.held &= *who != self.parties[0];
+            }
+            PortCall::Mark(_, event) => {
+                if let TimelineKind::FaceWatch { participant, raised, .. } = event.kind {
+                    let watched = self.watched.contains(&participant);
+                    assert!(watched || !raised, "noticed of whom nobody watches");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// After each command.
+    fn check(&self, visit: &Visit) {
+        let customer = self.parties[0];
+        if !self.face {
+            assert!(!self.watched.contains(&customer), "watched on after the withdrawal");
+            assert!(!self.held, "a face is held after the withdrawal");
+            assert_eq!(visit.kyc_evidence(), None, "and can be looked at");
+            assert!(visit.customer_view_for_test().liveness.is_none_or(|l| l.flash.is_none()));
+        }
+        if self.closed {
+            assert!(self.watched.is_empty() && !self.held, "faces outlive the visit");
+            assert_eq!(visit.kyc_evidence(), None, "and can be looked at");
+        }
+    }
 }
 
 /// What an auditor would check, from the log alone.
@@ -274,7 +469,7 @@ proptest! {
         supervisors.extend([story.staff, stranger].map(|id| (id, ParticipantId::random())));
         let people = People { stranger, supervisors };
         let mut log = Vec::new();
-        let mut auditor = Auditor::default();
+        let (mut auditor, mut guardian) = (Auditor::default(), Guardian::new(&story.visit));
         let mut secs = 0;
         for effect in &story.log {
             if let Effect::Append(recorded) = effect { log.push(recorded.clone()); }
@@ -284,16 +479,20 @@ proptest! {
             if let Move::Advance { secs: more } = next { secs += more; }
             story.now = at(secs);
             let before = story.visit.state().clone();
+            let sealed = matches!(next, Move::Sealed { done: true, attempt } if Some(attempt) == guardian.running);
+            guardian.sealed |= sealed;
             let command = command(&story, &people, next);
             match story.visit.handle(command, story.now) {
                 Err(_) => prop_assert_eq!(&before, story.visit.state(), "a refusal changed something"),
                 Ok(effects) => for effect in effects {
+                    guardian.read(&effect);
                     if let Effect::Append(recorded) = effect {
                         auditor.read(&recorded.event);
                         log.push(recorded);
                     }
                 }
             }
+            guardian.check(&story.visit);
         }
         let seqs: Vec<u64> = log.iter().map(|r| r.seq).collect();
         prop_assert_eq!(seqs, (0..log.len() as u64).collect::<Vec<_>>());

@@ -83,6 +83,17 @@ pub struct Supervisor {
     pub mode: Option<SupervisionMode>,
 }
 
+/// Something staff had to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// A stable word.
+    pub code: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Whose face, where it comes from the watch.
+    pub who: Option<Party>,
+}
+
 /// What a visit's events add up to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
@@ -110,6 +121,8 @@ pub struct State {
     pub attempt: u32,
     /// What the last check found.
     pub verdict: Option<KycVerdict>,
+    /// Whether a portrait was given for this visit, to be matched in every check.
+    pub portrait: bool,
     /// When the customer was queued.
     pub queued_at: Option<UnixMillis>,
     /// Who serves.
@@ -123,7 +136,7 @@ pub struct State {
     /// One per step of the journey.
     pub steps: Vec<StepProgress>,
     /// What staff had to be told.
-    pub alarms: Vec<(String, UnixMillis)>,
+    pub alarms: Vec<Alarm>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// When it ended.
@@ -134,6 +147,9 @@ pub struct State {
 
 /// A store that flaps must not fill the visit's log; the recorder's own log has every change.
 const MAX_ALARMS: usize = 50;
+/// Of these, what the watch over faces may take: a face at the edge of the picture must not keep
+/// staff from hearing that the recording has failed.
+const MAX_WATCH_ALARMS: usize = 30;
 /// The same alarm within this time says nothing new.
 const ALARM_REPEAT_MS: i64 = 10_000;
 
@@ -152,6 +168,7 @@ impl State {
             liveness: LivenessStatus::NotStarted,
             attempt: 0,
             verdict: None,
+            portrait: false,
             queued_at: None,
             staff: None,
             accepted_at: None,
@@ -173,6 +190,7 @@ impl State {
             VisitEvent::Created(_) => self.created_at = at,
             VisitEvent::Consented(evidence) => {
                 self.face = Some(evidence.face);
+                self.portrait &= evidence.face;
                 self.consent = Some(evidence.clone());
                 self.phase = VisitState::Preparing;
             }
@@ -197,8 +215,10 @@ impl State {
                 };
                 self.verdict = Some(verdict.clone());
             }
+            VisitEvent::Portrait { kept } => self.portrait = *kept,
             VisitEvent::FaceWithdrawn { .. } => {
                 self.face = Some(false);
+                self.portrait = false;
                 self.liveness = LivenessStatus::NotStarted;
             }
             VisitEvent::Queued => {
@@ -229,7 +249,9 @@ impl State {
             VisitEvent::StepCompleted { step, outcome, .. } => {
                 self.set_step(journey, step, StepProgress::Done(*outcome));
             }
-            VisitEvent::Alarm { code } => self.alarms.push((code.clone(), at)),
+            VisitEvent::Alarm { code, who } => {
+                self.alarms.push(Alarm { code: code.clone(), at, who: *who });
+            }
             VisitEvent::Closed { outcome } => {
                 self.phase = VisitState::Closed;
                 self.outcome = Some(*outcome);
@@ -296,11 +318,13 @@ impl State {
         }
     }
 
-    pub(super) fn takes_alarm(&self, code: &str, now: UnixMillis) -> bool {
-        let said_lately = self
-            .alarms
-            .iter()
-            .any(|(c, at)| c == code && now.0.saturating_sub(at.0) < ALARM_REPEAT_MS);
-        !said_lately && self.alarms.len() < MAX_ALARMS
+    pub(super) fn takes_alarm(&self, code: &str, who: Option<Party>, now: UnixMillis) -> bool {
+        let lately = |at: UnixMillis| now.0.saturating_sub(at.0) < ALARM_REPEAT_MS;
+        let said = |a: &Alarm| a.code == code && a.who == who && lately(a.at);
+        let full = match who {
+            Some(_) => self.alarms.iter().filter(|a| a.who.is_some()).count() >= MAX_WATCH_ALARMS,
+            None => false,
+        };
+        !full && self.alarms.len() < MAX_ALARMS && !self.alarms.iter().any(said)
     }
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use vbranch_domain::{
     CallId, Mono, ParticipantId, RecordingId, UnixMillis, UserId, VisitId,
-    kyc::{KycEvent, KycOutcome, KycVerdict},
+    kyc::{
+        CameraTraits, FlashColour, KycArtifact, KycEvent, KycOutcome, KycVerdict, WatchAlarm,
+        WatchEvent,
+    },
     recording::ArtifactRef,
     timeline::TimelineKind,
 };
@@ -45,14 +48,33 @@ pub(super) fn badge(id: UserId) -> StaffBadge {
     StaffBadge { id, display_name: "N".into(), title: "T".into(), staff_no: "1".into() }
 }
 
+fn begin(available: bool) -> Command {
+    Command::StartLiveness { available, camera: CameraTraits::default() }
+}
+
 fn verdict(outcome: KycOutcome) -> Command {
+    resting_on(outcome, vec![])
+}
+
+fn resting_on(outcome: KycOutcome, artifacts: Vec<ArtifactRef>) -> Command {
     Command::Kyc(KycEvent::Verdict(KycVerdict {
         outcome,
         reason: "test".to_owned(),
         signals: vec![],
         models: vec![],
         frames: 1,
+        artifacts,
+        policy_sha256: String::new(),
     }))
+}
+
+fn sealed(name: &str) -> ArtifactRef {
+    ArtifactRef { name: name.to_owned(), sha256: "00".to_owned() }
+}
+
+fn hand_over(name: &str, media_type: &'static str, len: usize) -> Command {
+    let bytes = vec![7; len].into();
+    Command::KycArtifact(KycArtifact { name: name.to_owned(), media_type, bytes })
 }
 
 impl Story {
@@ -132,7 +154,7 @@ impl Story {
 fn a_whole_visit_is_completed_and_its_record_tells_it_in_order() {
     let mut s = Story::until_connected(true);
     assert_eq!(s.phase(), VisitState::Checking);
-    s.act(Command::StartLiveness { available: true }).unwrap();
+    s.act(begin(true)).unwrap();
     s.act(verdict(KycOutcome::Pass)).unwrap();
     assert_eq!(s.phase(), VisitState::Waiting);
     s.act(Command::RecordingDurable(s.recording)).unwrap();
@@ -193,7 +215,7 @@ fn who_declines_face_processing_goes_straight_to_the_queue() {
 #[test]
 fn who_withdraws_during_the_check_goes_to_the_queue_and_the_record_says_so() {
     let mut s = Story::until_connected(true);
-    s.act(Command::StartLiveness { available: true }).unwrap();
+    s.act(begin(true)).unwrap();
     let effects = s.act(Command::SkipLiveness).unwrap();
     assert!(effects.contains(&Effect::Port(PortCall::CancelKyc)));
     assert_eq!(s.phase(), VisitState::Waiting);
@@ -210,12 +232,12 @@ fn three_failed_checks_refer_the_customer_to_staff() {
     let mut s = Story::until_connected(true);
     for left in [2, 1, 0] {
         assert_eq!(s.phase(), VisitState::Checking);
-        s.act(Command::StartLiveness { available: true }).unwrap();
+        s.act(begin(true)).unwrap();
         s.act(verdict(KycOutcome::Fail)).unwrap();
         assert_eq!(s.visit.attempts_left(), left);
     }
     assert_eq!(s.phase(), VisitState::Waiting);
-    let again = Command::StartLiveness { available: true };
+    let again = begin(true);
     assert_eq!(s.act(again), Err(Refusal::AttemptsExhausted));
 }
 
@@ -223,7 +245,7 @@ fn three_failed_checks_refer_the_customer_to_staff() {
 fn cutting_the_line_does_not_buy_attempts() {
     let mut s = Story::until_connected(true);
     for _ in 0..3 {
-        s.act(Command::StartLiveness { available: true }).unwrap();
+        s.act(begin(true)).unwrap();
         s.act(Command::Disconnected(Party::Customer)).unwrap();
         s.act(Command::Connected(Party::Customer)).unwrap();
     }
@@ -235,9 +257,185 @@ fn cutting_the_line_does_not_buy_attempts() {
 #[test]
 fn without_models_the_customer_is_referred_to_staff() {
     let mut s = Story::until_connected(true);
-    s.act(Command::StartLiveness { available: false }).unwrap();
+    s.act(begin(false)).unwrap();
     assert_eq!(s.phase(), VisitState::Waiting);
     assert_eq!(s.visit.state().liveness, LivenessStatus::Referred);
+}
+
+#[test]
+fn a_verdict_waits_for_what_it_rests_on_and_names_only_what_was_sealed() {
+    let mut s = Story::until_connected(true);
+    s.act(begin(true)).unwrap();
+    let effects = s.act(hand_over("kyc-1-face.jpg", "image/jpeg", 10)).unwrap();
+    assert!(matches!(effects[..], [Effect::Port(PortCall::SealArtifact { attempt: 1, .. })]));
+    s.act(hand_over("kyc-1-trace.json", "application/json", 10)).unwrap();
+    let named = ["kyc-1-face.jpg", "kyc-1-trace.json"].map(sealed).to_vec();
+    s.act(resting_on(KycOutcome::Pass, named.clone())).unwrap();
+    assert_eq!(s.phase(), VisitState::Checking, "nothing is sealed yet");
+    let flash = KycEvent::Flash { colour: Some(FlashColour { r: 1, g: 2, b: 3 }), index: 0, of: 1 };
+    s.act(Command::Kyc(flash)).unwrap();
+    assert_eq!(s.visit.customer_view_for_test().liveness.unwrap().flash, None, "it is over");
+    s.act(Command::ArtifactSealed { attempt: 9, sealed: None }).unwrap();
+    s.act(Command::ArtifactSealed { attempt: 1, sealed: Some(named[0].clone()) }).unwrap();
+    assert_eq!(s.phase(), VisitState::Checking);
+    s.act(Command::ArtifactSealed { attempt: 1, sealed: None }).unwrap();
+    assert_eq!(s.phase(), VisitState::Waiting, "it comes all the same");
+    let verdict = s.visit.state().verdict.clone().unwrap();
+    assert_eq!(verdict.artifacts, named[..1]);
+    let signal = verdict.signals.last().unwrap();
+    assert_eq!((signal.name.as_str(), signal.passed), ("evidence.sealed", false));
+    assert_eq!((signal.score, signal.threshold), (1.0, 2.0));
+    assert_eq!(s.visit.state().alarms[0].code, "kyc_evidence_missing");
+    let kept = s.visit.kyc_evidence().unwrap();
+    assert_eq!((kept.attempt, kept.picture.unwrap().len()), (1, 10));
+}
+
+#[test]
+fn what_is_too_large_or_too_much_is_left_out_and_the_verdict_says_so() {
+    for (count, len) in [(7, 10), (1, 1024 * 1024 + 1)] {
+        let mut s = Story::until_connected(true);
+        s.act(begin(true)).unwrap();
+        for n in 0..count {
+            let effects = s.act(hand_over(&format!("kyc-1-{n}"), "image/jpeg", len)).unwrap();
+            if !effects.is_empty() {
+                let sealed = Some(sealed(&format!("kyc-1-{n}")));
+                s.act(Command::ArtifactSealed { attempt: 1, sealed }).unwrap();
+            }
+        }
+        s.act(verdict(KycOutcome::Pass)).unwrap();
+        let signals = s.visit.state().verdict.clone().unwrap().signals;
+        assert_eq!(signals.last().unwrap().name, "evidence.sealed", "{count} of {len}");
+    }
+}
+
+#[test]
+fn a_line_cut_while_the_evidence_is_sealed_does_not_undo_the_verdict() {
+    let mut s = Story::until_connected(true);
+    s.act(begin(true)).unwrap();
+    s.act(hand_over("kyc-1-face.jpg", "image/jpeg", 10)).unwrap();
+    s.act(resting_on(KycOutcome::Fail, vec![sealed("kyc-1-face.jpg")])).unwrap();
+    s.act(Command::Disconnected(Party::Customer)).unwrap();
+    let done = Some(sealed("kyc-1-face.jpg"));
+    s.act(Command::ArtifactSealed { attempt: 1, sealed: done }).unwrap();
+    assert_eq!(s.visit.state().liveness, LivenessStatus::Failed);
+    assert!(s.visit.state().alarms.is_empty());
+}
+
+#[test]
+fn a_withdrawal_while_the_evidence_is_sealed_leaves_no_verdict() {
+    let mut s = Story::until_connected(true);
+    s.act(begin(true)).unwrap();
+    s.act(hand_over("kyc-1-face.jpg", "image/jpeg", 10)).unwrap();
+    s.act(verdict(KycOutcome::Pass)).unwrap();
+    let effects = s.act(Command::SkipLiveness).unwrap();
+    for expected in [PortCall::CancelKyc, PortCall::ForgetFace] {
+        assert!(effects.contains(&Effect::Port(expected)));
+    }
+    let customer = s.visit.participant(Party::Customer);
+    assert!(effects.contains(&Effect::Port(PortCall::Unwatch(customer))), "the reference face");
+    s.act(Command::ArtifactSealed { attempt: 1, sealed: None }).unwrap();
+    assert_eq!((s.visit.state().verdict.clone(), s.visit.kyc_evidence()), (None, None));
+}
+
+#[test]
+fn one_check_is_begun_at_one_time() {
+    let mut s = Story::until_connected(true);
+    s.act(Command::ReserveLiveness).unwrap();
+    assert_eq!(s.act(Command::ReserveLiveness), Err(Refusal::LivenessRunning));
+    s.act(Command::ReleaseLiveness).unwrap();
+    s.act(Command::ReserveLiveness).unwrap();
+    s.act(begin(true)).unwrap();
+    assert_eq!(s.act(Command::ReserveLiveness), Err(Refusal::LivenessRunning));
+}
+
+#[test]
+fn who_may_not_be_checked_today_is_referred_without_an_attempt() {
+    let mut s = Story::until_connected(true);
+    s.act(Command::ReserveLiveness).unwrap();
+    s.act(Command::ReferLiveness { reason: "daily_limit" }).unwrap();
+    assert_eq!((s.phase(), s.visit.state().attempt), (VisitState::Waiting, 0));
+    assert_eq!(s.visit.state().liveness, LivenessStatus::Referred);
+    let last = s.marks().into_iter().next_back().unwrap();
+    let TimelineKind::KycVerdict { attempt: 1, verdict } = last else { panic!("{last:?}") };
+    assert_eq!(verdict.reason, "daily_limit");
+}
+
+#[test]
+fn without_the_portrait_that_was_given_there_is_no_check() {
+    let mut s = Story::until_connected(true);
+    s.act(Command::Portrait { kept: true }).unwrap();
+    let effects = s.act(begin(true)).unwrap();
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::Port(PortCall::BeginKyc { needs_portrait: true, .. })))
+    );
+    s.act(Command::PortraitMissing { attempt: 1 }).unwrap();
+    assert_eq!(s.visit.state().liveness, LivenessStatus::Referred);
+    assert_eq!(s.visit.state().verdict.as_ref().unwrap().reason, "portrait_unavailable");
+}
+
+#[test]
+fn no_portrait_is_kept_of_who_declined_or_has_gone() {
+    let mut s = Story::new();
+    s.act(Command::Portrait { kept: true }).unwrap();
+    let effects = s.act(consent(true, false)).unwrap();
+    assert!(effects.contains(&Effect::Port(PortCall::ForgetFace)));
+    assert!(!s.visit.state().portrait);
+    let kept = Command::Portrait { kept: true };
+    assert_eq!(s.act(kept.clone()), Err(Refusal::FaceDeclined));
+    s.act(Command::Leave).unwrap();
+    assert_eq!(s.act(kept), Err(Refusal::Closed));
+}
+
+#[test]
+fn faces_are_watched_in_the_call_as_long_as_that_is_agreed() {
+    let mut s = Story::until_connected(true);
+    s.act(begin(true)).unwrap();
+    s.act(verdict(KycOutcome::Pass)).unwrap();
+    let [customer, staff] = Party::ALL.map(|party| s.visit.participant(party));
+    let effects = s.act(Command::Accept(badge(s.staff))).unwrap();
+    assert!(effects.contains(&Effect::Port(PortCall::Watch(customer))));
+    let effects = s.act(Command::Connected(Party::Staff)).unwrap();
+    assert!(effects.contains(&Effect::Port(PortCall::Watch(staff))));
+    let news = |alarm, raised| Command::Watch(Party::Customer, WatchEvent { alarm, raised });
+    s.act(news(WatchAlarm::SeveralFaces, true)).unwrap();
+    assert!(s.act(news(WatchAlarm::SeveralFaces, true)).unwrap().is_empty(), "no news");
+    assert!(s.act(news(WatchAlarm::Absent, false)).unwrap().is_empty(), "it was not so before");
+    let alarm = s.visit.state().alarms[0].clone();
+    assert_eq!((alarm.code.as_str(), alarm.who), ("face_several", Some(Party::Customer)));
+    let view = s.visit.watch_view();
+    assert_eq!((view.len(), &view[0].alarms[..]), (2, &[WatchAlarm::SeveralFaces][..]));
+
+    s.act(Command::SkipLiveness).unwrap();
+    assert!(s.act(news(WatchAlarm::Absent, true)).unwrap().is_empty(), "watched no longer");
+    assert_eq!(s.visit.watch_view().len(), 1, "the staff member still is");
+    let raised: Vec<_> = s
+        .marks()
+        .iter()
+        .filter_map(|mark| match mark {
+            TimelineKind::FaceWatch { participant, raised, .. } => Some((*participant, *raised)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(raised, [(customer, true), (customer, false)], "it ended with the watch");
+    let effects = s.act(Command::Leave).unwrap();
+    assert!(effects.contains(&Effect::Port(PortCall::Unwatch(staff))));
+}
+
+#[test]
+fn a_face_that_comes_and_goes_fills_neither_the_alarms_nor_the_timeline() {
+    let mut s = Story::until_call();
+    for second in 0..2_000u64 {
+        s.now.mono += Duration::from_secs(11);
+        s.now.wall.0 += 11_000;
+        let event = WatchEvent { alarm: WatchAlarm::Absent, raised: second.is_multiple_of(2) };
+        s.act(Command::Watch(Party::Staff, event)).unwrap();
+    }
+    let marks = s.marks().iter().filter(|m| matches!(m, TimelineKind::FaceWatch { .. })).count();
+    assert_eq!((marks, s.visit.state().alarms.len()), (1_000, 30));
+    s.act(Command::RecordingFailed).unwrap();
+    assert_eq!(s.visit.state().alarms.last().unwrap().code, "recording_failed");
 }
 
 #[test]
@@ -252,7 +450,7 @@ fn no_step_opens_before_the_recording_is_durable_nor_after_it_failed() {
     let me = Actor::Staff(s.staff);
     let refused = s.complete(me, "identity", StepOutcome::Shown);
     assert_eq!(refused, Err(Refusal::RecordingNotReady));
-    assert_eq!(s.visit.state().alarms[0].0, "recording_failed");
+    assert_eq!(s.visit.state().alarms[0].code, "recording_failed");
     s.act(Command::RecordingDurable(s.recording)).unwrap();
     assert_eq!(s.visit.state().recording_state, RecordingState::Failed);
 }
@@ -369,7 +567,7 @@ fn a_reload_during_the_call_is_forgiven_and_a_long_absence_is_not() {
     assert!(s.visit.state().alarms.is_empty());
     s.act(Command::Disconnected(Party::Customer)).unwrap();
     s.wait(30);
-    assert_eq!(s.visit.state().alarms[0].0, "customer_lost");
+    assert_eq!(s.visit.state().alarms[0].code, "customer_lost");
     s.wait(90);
     assert_eq!(s.visit.state().outcome, Some(Outcome::Interrupted));
 }
@@ -403,7 +601,7 @@ fn debug_output_has_no_names_in_it() {
 }
 
 impl Visit {
-    fn customer_view_for_test(&self) -> view::CustomerView {
+    pub(super) fn customer_view_for_test(&self) -> view::CustomerView {
         let bank = Text { zh_cn: "行".to_owned(), en: "Bank".to_owned() };
         self.customer_view(&Content::load(&bank).unwrap().consents, None)
     }

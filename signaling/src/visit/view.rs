@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vbranch_domain::{
     MediaKind, ParticipantId, Quality, Seat, Slot, UnixMillis, VideoCodec, VisitId,
-    kyc::{Advice, Challenge, KycVerdict},
+    kyc::{Advice, Challenge, FlashColour, KycVerdict, WatchAlarm},
 };
 
 use super::{
@@ -158,6 +158,27 @@ pub struct LivenessView {
     pub challenge: Option<ChallengeView>,
     /// What would make the picture usable.
     pub advice: Option<Advice>,
+    /// The colour the page fills its screen with now.
+    pub flash: Option<FlashView>,
+}
+
+/// A colour for the whole screen of the customer's page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FlashView {
+    /// As in CSS, e.g. `#00ff80`.
+    pub colour: String,
+    /// Which one, from 0.
+    pub index: u32,
+    /// How many in all.
+    pub of: u32,
+}
+
+impl FlashView {
+    /// A colour, in its place among all.
+    #[must_use]
+    pub fn new(FlashColour { r, g, b }: FlashColour, index: u32, of: u32) -> Self {
+        Self { colour: format!("#{r:02x}{g:02x}{b:02x}"), index, of }
+    }
 }
 
 /// What the customer is asked to do.
@@ -286,6 +307,8 @@ pub struct StaffView {
     pub steps: Vec<StepView>,
     /// What went wrong.
     pub alarms: Vec<AlarmView>,
+    /// Whose face is watched, and what is so now.
+    pub watch: Vec<WatchView>,
     /// Null until it is over.
     pub outcome: Option<Outcome>,
     /// When it was accepted.
@@ -339,8 +362,20 @@ impl From<bool> for StoreState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AlarmView {
     /// A stable word: `store_degraded`, `recording_failed`, `media_gap`, `customer_lost`,
-    /// `staff_lost`.
+    /// `staff_lost`, `kyc_evidence_missing`; from the watch over faces `face_absent`,
+    /// `face_several`, `face_different`, `eyes_closed`, `camera_covered`.
     pub code: String,
     /// When.
     pub at: UnixMillis,
+    /// Whose face, for those of the watch.
+    pub who: Option<Party>,
+}
+
+/// The watch over one face.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WatchView {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// What is so now.
+    pub alarms: Vec<WatchAlarm>,
 }

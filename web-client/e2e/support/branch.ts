@@ -135,6 +135,10 @@ export function branchEnv(
     VBRANCH_MEDIA_LISTEN: `0.0.0.0:${ports.media}`,
     VBRANCH_DATA_DIR: dataDir,
     VBRANCH_KYC_MODELS_DIR: modelsFolder(),
+    // Chromium's test pictures have no face: watched, everybody would be absent, and two more
+    // decoders would share the cores. Tests of the watch switch it on.
+    VBRANCH_KYC_WATCH_CUSTOMER: "false",
+    VBRANCH_KYC_WATCH_STAFF: "false",
     ...more,
   };
 }

@@ -10,6 +10,7 @@ import {
   chromium,
 } from "@playwright/test";
 
+import { Actor } from "./actor";
 import { FLAGS } from "./chromium.mjs";
 import { watchPeers } from "./media";
 import { CHROMIUM, FILMS, SCREENSHOTS } from "./paths";
@@ -17,11 +18,20 @@ import { CHROMIUM, FILMS, SCREENSHOTS } from "./paths";
 /** A click that finds nothing to click on fails after so long, and says so. */
 const ACTION_TIMEOUT_MS = 20_000;
 
+/** The small movements of every actor follow from it, so that a failure can be looked at again. */
+const ACTOR_SEED = 20;
+
 type Devices = {
   /** `fake`: Chromium's test picture or a film; `none`: no camera and no microphone at all. */
   devices?: "fake" | "none";
   /** Y4M or MJPEG film shown by the camera, instead of Chromium's test picture. */
   film?: string | null;
+  /** What the camera says it is, instead of naming itself a fake one. */
+  cameraName?: string;
+  /** A live person sits before the camera; the folder with the pictures it is played from. */
+  actor?: string | null;
+  /** False: the actor sits elsewhere, as a face does that software makes. True otherwise. */
+  lit?: boolean;
   /** Pitch of the tone that the microphone hears, so that one can tell who is speaking. */
   toneHz?: number;
   /** `deny`: the person refuses camera and microphone. */
@@ -73,6 +83,12 @@ export class Person {
       permissions: granted ? ["camera", "microphone"] : [],
     });
     await context.addInitScript(watchPeers);
+    if (devices.cameraName !== undefined)
+      await context.addInitScript(nameCamera, devices.cameraName);
+    if (devices.actor) {
+      const lit = devices.lit ?? true;
+      await Actor.enter(context, devices.actor, { seed: ACTOR_SEED, lit });
+    }
     const page = await context.newPage();
     page.setDefaultTimeout(ACTION_TIMEOUT_MS);
     const console: string[] = [];
@@ -107,9 +123,25 @@ export class Person {
     await this.page.screenshot({ path: join(SCREENSHOTS, `${what}-${this.name}.png`) });
   }
 
+  /** Who sits before this person's camera, where it is an actor. */
+  get actor(): Actor {
+    return new Actor(this.page);
+  }
+
   async leave(): Promise<void> {
     await this.browser.close();
   }
+}
+
+/** Runs in the page before its own scripts. */
+function nameCamera(name: string): void {
+  const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await original(wanted);
+    for (const track of stream.getVideoTracks())
+      Object.defineProperty(track, "label", { value: name });
+    return stream;
+  };
 }
 
 function deviceFlags(devices: Devices): string[] {

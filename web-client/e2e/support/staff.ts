@@ -5,11 +5,19 @@ import type { Customer } from "./customer";
 import type { Person } from "./people";
 
 export type Step = { id: string; kind: string; by: "staff" | "customer"; state: string };
+export type Verdict = {
+  outcome: "pass" | "fail" | "refer";
+  reason: string;
+  signals: { name: string; score: number; threshold: number; passed: boolean }[];
+  frames: number;
+};
 export type StaffView = {
   visit: string;
   state: string;
+  liveness: { status: string; verdict: Verdict | null };
+  watch: { participant: string; alarms: string[] }[];
   steps: Step[];
-  alarms: { code: string }[];
+  alarms: { code: string; who: string | null }[];
   call: CallView;
   recording: { state: string; stores: { a: string; b: string } };
 };
@@ -60,6 +68,19 @@ export class Staff {
     );
   }
 
+  /** A visit to which the bank has the picture on the customer's document; gives the path of its link. */
+  async invite(portrait: Buffer): Promise<string> {
+    const made = await this.post("/api/v1/visits", { product: "demo-loan" });
+    expect(made.status()).toBe(201);
+    const { visit, token } = await made.json();
+    const kept = await this.page.request.put(`${this.url}/api/v1/visits/${visit}/portrait`, {
+      data: portrait,
+      headers: { Origin: this.url, "Content-Type": "image/jpeg" },
+    });
+    expect(kept.status()).toBe(204);
+    return `/v/${token}`;
+  }
+
   /** A request as this staff member's page makes it. */
   async get(path: string): Promise<APIResponse> {
     return this.page.request.get(`${this.url}${path}`);
@@ -104,6 +125,15 @@ export class Staff {
     await expect(this.page.getByTestId("document-preview")).toBeVisible();
     await this.person.picture("07-document-still");
     await this.page.getByTestId("step-complete").click();
+  }
+
+  /** Looks at what the verdict of the face check rests on. */
+  async openFaceCheck(outcome: Verdict["outcome"]): Promise<void> {
+    await this.page.getByTestId("face-check-open").click();
+    const check = this.page.getByTestId("face-check");
+    await expect(check).toHaveAttribute("data-state", "shown");
+    await expect(check).toHaveAttribute("data-outcome", outcome);
+    await expect(check.getByTestId("kyc-signal").first()).toBeVisible();
   }
 
   async close(outcome: "completed" | "declined" | "abandoned"): Promise<void> {

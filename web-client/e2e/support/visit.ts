@@ -57,6 +57,8 @@ export class Scene {
         if (picture)
           await info.attach(`${person.name}.png`, { body: picture, contentType: "image/png" });
         await info.attach(`${person.name}-console.txt`, { body: person.console.join("\n") });
+        const notes = await person.actor.notes().catch(() => null);
+        if (notes) await info.attach(`${person.name}-actor.json`, { body: JSON.stringify(notes) });
       }
       await person.leave().catch(() => undefined);
     }

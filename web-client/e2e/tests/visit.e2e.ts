@@ -6,7 +6,6 @@ import { expect } from "@playwright/test";
 import { Auditor, VIDEOS } from "../support/auditor";
 import { Bundle, plaintextUnder, probe, secretsOf } from "../support/evidence";
 import { figure, seconds } from "../support/figures";
-import { faceFilm } from "../support/film";
 import { expectToSeeAndHear, reloadAndMeasure, watch } from "../support/media";
 import { intoCall, test } from "../support/visit";
 
@@ -118,31 +117,6 @@ test("a visit without face processing: served, recorded, replayed and proven", a
     expect(plaintextUnder(scene.branch.dataDir, secretsOf(bundle))).toEqual([]);
     expect(scene.branch.log).not.toContain(customer.token);
   });
-});
-
-test("a visit with face processing: the server finds a live face in the media", async ({
-  open,
-}) => {
-  test.setTimeout(300_000);
-  const film = await faceFilm();
-  test.skip(film === null, "no film of a real face on this machine");
-  const scene = await open();
-  const customer = await scene.customer({ film });
-  await customer.start();
-  await customer.consent("face");
-  await customer.checkMedia();
-  const began = Date.now();
-  await customer.passLiveness(150_000);
-  figure("liveness check, from start to queue", seconds(Date.now() - began));
-  const staff = await scene.staff();
-  await staff.signIn();
-  await staff.accept();
-  expect(await staff.view()).toMatchObject({ liveness: { status: "passed" } });
-  await expectToSeeAndHear(customer.page, "the customer");
-  await expectToSeeAndHear(staff.page, "the staff member");
-  await staff.person.picture("06-call-with-verdict");
-  await staff.close("abandoned");
-  await customer.expectClosed("abandoned");
 });
 
 async function expectSeekToWork(auditor: Auditor): Promise<void> {

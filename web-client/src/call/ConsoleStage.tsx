@@ -1,8 +1,9 @@
 import type { ReactNode } from "react";
 
-import type { CallView, MediaState, RecordingPhase } from "@vbranch/sdk";
+import type { CallView, MediaState, RecordingPhase, Watched } from "@vbranch/sdk";
 
 import { useTranslation } from "../i18n";
+import { WatchBadge, watchedOf } from "../kyc/WatchBadge";
 import type { CallMedia, CallMediaState } from "../media/CallMedia";
 import { VideoView } from "../media/VideoView";
 import { mediaStatusKey, retryKey } from "../media/words";
@@ -19,6 +20,8 @@ type Props = {
   call: CallView;
   connections: MediaState;
   recording: RecordingPhase;
+  /** Whose faces are watched, and what is wrong with them. */
+  watch: Watched[];
   controls: ReactNode;
   /** Hands out the customer's picture, for taking stills. */
   onCustomer?: (element: HTMLVideoElement | null) => void;
@@ -26,7 +29,7 @@ type Props = {
 
 /** The call on a desk: the customer or a shared screen large, everybody else beside. */
 export function ConsoleStage(props: Props) {
-  const { media, state, call, connections, recording, controls, onCustomer } = props;
+  const { media, state, call, connections, recording, watch, controls, onCustomer } = props;
   const { t } = useTranslation();
   const { main, others, screen } = arrange(call, state.session?.remotes ?? [], "customer");
   const status = mediaStatusKey(state, connections.peer_connected);
@@ -50,6 +53,9 @@ export function ConsoleStage(props: Props) {
             {name(main.seat)} <QualityBars quality={main.quality} />
           </p>
         )}
+        {main !== null && (
+          <WatchBadge alarms={watchedOf(watch, main.participant)} seat={main.seat} />
+        )}
       </div>
       {screen !== null && <SharedScreen stream={screen.stream} name={name(screen.by.seat)} />}
       <div className="stage-top">
@@ -62,16 +68,20 @@ export function ConsoleStage(props: Props) {
       </div>
       <div className="stage-beside">
         {state.stream !== null && state.stream.getVideoTracks().length > 0 && (
-          <VideoView
-            className="stage-own"
-            own
-            stream={state.stream}
-            testid="local-video"
-            label={t("media.localVideo")}
-          />
+          <div className="stage-own">
+            <VideoView
+              own
+              stream={state.stream}
+              testid="local-video"
+              label={t("media.localVideo")}
+            />
+            <WatchBadge alarms={watchedOf(watch, call.me)} seat="me" />
+          </div>
         )}
         {others.map((person) => (
-          <Tile key={person.participant} person={person} name={name(person.seat)} quality />
+          <Tile key={person.participant} person={person} name={name(person.seat)} quality>
+            <WatchBadge alarms={watchedOf(watch, person.participant)} seat={person.seat} />
+          </Tile>
         ))}
       </div>
       <p

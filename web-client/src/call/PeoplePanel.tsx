@@ -1,8 +1,9 @@
 import { Button, Tag } from "antd";
 
-import type { CallParticipant, CallView, MediaKind } from "@vbranch/sdk";
+import type { CallParticipant, CallView, MediaKind, WatchAlarm, Watched } from "@vbranch/sdk";
 
 import { useTranslation } from "../i18n";
+import { watchedOf } from "../kyc/WatchBadge";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { useAction } from "../ui/useAction";
 import { nameKey } from "./people";
@@ -10,12 +11,13 @@ import { QualityBars, useQualityWords } from "./QualityBars";
 
 type Props = {
   call: CallView;
+  watch: Watched[];
   /** Keeps what somebody sends from the others; absent where one may not. */
   onMute?: (participant: string, kind: MediaKind, muted: boolean) => Promise<unknown>;
 };
 
 /** Everybody in the call: how good their connection is and why, and who is kept silent. */
-export function PeoplePanel({ call, onMute }: Props) {
+export function PeoplePanel({ call, watch, onMute }: Props) {
   const { t } = useTranslation();
   const { busy, problem, run } = useAction();
   return (
@@ -28,6 +30,7 @@ export function PeoplePanel({ call, onMute }: Props) {
             person={person}
             me={person.participant === call.me}
             speaking={person.participant === call.speaker}
+            alarms={watchedOf(watch, person.participant)}
             kinds={mutable(call, person)}
             busy={busy}
             onMute={
@@ -45,13 +48,15 @@ type RowProps = {
   person: CallParticipant;
   me: boolean;
   speaking: boolean;
+  /** Of the watch over their face; null where it is not watched. */
+  alarms: WatchAlarm[] | null;
   /** What can be kept from the others. */
   kinds: MediaKind[];
   busy: boolean;
   onMute: ((kind: MediaKind, muted: boolean) => void) | undefined;
 };
 
-function Row({ person, me, speaking, kinds, busy, onMute }: RowProps) {
+function Row({ person, me, speaking, alarms, kinds, busy, onMute }: RowProps) {
   const { t } = useTranslation();
   const words = useQualityWords();
   const name = t(nameKey(person));
@@ -73,6 +78,7 @@ function Row({ person, me, speaking, kinds, busy, onMute }: RowProps) {
         </strong>
         {!person.connected && <Tag>{t("staff.call.disconnected")}</Tag>}
         {speaking && <Tag color="processing">{t("call.speaks")}</Tag>}
+        <WatchTags alarms={alarms} />
       </div>
       {person.connected && (
         <p className="people-quality small muted">
@@ -103,6 +109,17 @@ function Row({ person, me, speaking, kinds, busy, onMute }: RowProps) {
       )}
     </li>
   );
+}
+
+function WatchTags({ alarms }: { alarms: WatchAlarm[] | null }) {
+  const { t } = useTranslation();
+  if (alarms === null) return null;
+  if (alarms.length === 0) return <Tag data-testid="person-watch">{t("kyc.watch.well")}</Tag>;
+  return alarms.map((alarm) => (
+    <Tag key={alarm} color="error" data-testid="person-watch" data-alarm={alarm}>
+      {t(`kyc.watch.${alarm}`)}
+    </Tag>
+  ));
 }
 
 /** Microphone and camera always, a screen while there is one. */

@@ -1,13 +1,21 @@
+import type { ReactNode } from "react";
+
 import { useTranslation } from "../i18n";
 import { VideoView } from "../media/VideoView";
 import { MicIcon, PersonIcon } from "../ui/icons";
 import { QualityBars } from "./QualityBars";
 import type { Person } from "./people";
 
-type Props = { person: Person; name: string; quality?: boolean };
+type Props = {
+  person: Person;
+  name: string;
+  quality?: boolean;
+  /** Laid over the picture. */
+  children?: ReactNode;
+};
 
 /** Somebody else in the call, small: picture or a figure, name, whether they speak. */
-export function Tile({ person, name, quality = false }: Props) {
+export function Tile({ person, name, quality = false, children }: Props) {
   const { t } = useTranslation();
   const { remote, seat, speaking, muted } = person;
   const whispering = seat === "supervisor_whispering";
@@ -25,6 +33,7 @@ export function Tile({ person, name, quality = false }: Props) {
         label={t("call.pictureOf", { name })}
         figure={<PersonIcon />}
       />
+      {children}
       <figcaption>
         {muted.includes("audio") && <MicIcon off />}
         <span className="tile-name">{name}</span>

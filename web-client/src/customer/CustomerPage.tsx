@@ -86,6 +86,7 @@ function CallOrProblem(props: { visit: CustomerVisit; view: CustomerView; lost: 
 
 function Screen({ visit, view }: { visit: CustomerVisit; view: CustomerView }) {
   const media = useStore(visit.media.state);
+  const { progress } = useStore(visit.state);
   const [welcomed, setWelcomed] = useState(false);
   const devicesNeeded = view.state === "checking" || view.state === "waiting";
   if (devicesNeeded && media.problem !== null) {
@@ -98,7 +99,7 @@ function Screen({ visit, view }: { visit: CustomerVisit; view: CustomerView }) {
     case "preparing":
       return <MediaCheck visit={visit} />;
     case "checking":
-      return <LivenessCheck visit={visit} view={view} />;
+      return <LivenessCheck visit={visit} view={view} progress={progress} />;
     case "waiting":
     case "in_call":
       return <Waiting visit={visit} view={view} />;

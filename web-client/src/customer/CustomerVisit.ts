@@ -15,18 +15,28 @@ import {
 
 import { CallMedia } from "../media/CallMedia";
 import { createStore } from "../store";
+import { FlashScreen } from "./flash";
+import { advance, type CheckProgress } from "./progress";
 
 export type CustomerState = {
   view: CustomerView | null;
   /** Why there is no visit to show (an unknown or expired link, or no server). */
   problem: Problem | null;
   link: SnapshotStatus;
+  /** How far the running liveness check has come. */
+  progress: CheckProgress | null;
 };
 
 const MEDIA_STATES = new Set<CustomerView["state"]>(["checking", "waiting", "in_call"]);
 
 export class CustomerVisit {
-  readonly state = createStore<CustomerState>({ view: null, problem: null, link: "connecting" });
+  readonly state = createStore<CustomerState>({
+    view: null,
+    problem: null,
+    link: "connecting",
+    progress: null,
+  });
+  readonly flash = new FlashScreen();
   readonly media = new CallMedia((limited) => this.snapshots.tellCpuLimited(limited));
   readonly api: CustomerApi;
   private readonly snapshots: SnapshotClient;
@@ -38,7 +48,7 @@ export class CustomerVisit {
       url: snapshotUrl(location.origin),
       token,
       onMessage: (message) => this.received(message),
-      onStatus: (link) => this.state.patch({ link }),
+      onStatus: (link) => this.linked(link),
     });
   }
 
@@ -51,6 +61,7 @@ export class CustomerVisit {
   stop(): void {
     this.snapshots.stop();
     removeEventListener("online", this.online);
+    this.flash.clear();
     this.media.leave();
   }
 
@@ -81,6 +92,11 @@ export class CustomerVisit {
     this.media.join(this.api.negotiate);
   }
 
+  private linked(link: SnapshotStatus): void {
+    this.state.patch({ link });
+    if (link !== "live") this.flash.clear();
+  }
+
   private received(message: ServerMessage): void {
     if (message.type === "customer_visit") {
       this.pushes += 1;
@@ -91,7 +107,9 @@ export class CustomerVisit {
   }
 
   private apply(view: CustomerView): void {
-    this.state.patch({ view, problem: null });
+    this.flash.heard(view);
+    const progress = advance(this.state.get().progress, view.liveness);
+    this.state.patch({ view, problem: null, progress });
     if (view.state === "closed") this.media.leave();
     if (!this.usesMedia(view)) return;
     this.join();

@@ -1,25 +1,37 @@
 import { Button } from "antd-mobile";
 
-import type { CustomerView, Liveness } from "@vbranch/sdk";
+import { cameraTraits, type CustomerView, type Liveness, type Problem } from "@vbranch/sdk";
 
 import { useTranslation } from "../i18n";
 import { VideoView } from "../media/VideoView";
 import { useStore } from "../store";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { useAction } from "../ui/useAction";
+import { AdviceFigure } from "./AdviceFigure";
 import { ChallengeFigure } from "./ChallengeFigure";
 import type { CustomerVisit } from "./CustomerVisit";
+import { FlashOverlay } from "./FlashOverlay";
+import { LivenessNotice } from "./LivenessNotice";
+import type { CheckProgress } from "./progress";
+import "./liveness.css";
+
+type Props = { visit: CustomerVisit; view: CustomerView; progress: CheckProgress | null };
 
 /** The server looks at the media; this page only shows what it asks for and what it sees. */
-export function LivenessCheck({ visit, view }: { visit: CustomerVisit; view: CustomerView }) {
+export function LivenessCheck({ visit, view, progress }: Props) {
   const { t } = useTranslation();
   const { stream } = useStore(visit.media.state);
   const { busy, problem, run } = useAction();
   const { liveness } = view;
   const running = liveness?.status === "running";
   const ready = view.media.connected;
+  const offered = canStart(liveness) && !isOver(problem);
 
-  const start = () => run(() => visit.command(() => visit.api.startLiveness()));
+  const start = () =>
+    run(() => {
+      const camera = cameraTraits(stream?.getVideoTracks()[0]);
+      return visit.command(() => visit.api.startLiveness(camera));
+    });
   const skip = () => run(() => visit.command(() => visit.api.skipLiveness()));
 
   return (
@@ -30,9 +42,14 @@ export function LivenessCheck({ visit, view }: { visit: CustomerVisit; view: Cus
         <Oval good={liveness?.advice === "good"} />
         {running && <Advice liveness={liveness} />}
       </div>
-      {running ? <Challenge liveness={liveness} /> : <Status liveness={liveness} />}
+      {running ? (
+        <Challenge liveness={liveness} progress={progress} />
+      ) : (
+        <Status liveness={liveness} />
+      )}
+      {offered && <LivenessNotice again={liveness?.status === "failed"} />}
       <ProblemNotice problem={problem} />
-      {canStart(liveness) && (
+      {offered && (
         <Button
           block
           color="primary"
@@ -49,15 +66,16 @@ export function LivenessCheck({ visit, view }: { visit: CustomerVisit; view: Cus
       {liveness?.status !== "passed" && (
         <Button
           block
-          fill="none"
+          fill={isOver(problem) ? "solid" : "none"}
           color="primary"
           disabled={busy}
           data-testid="liveness-skip"
           onClick={() => void skip()}
         >
-          {t("customer.liveness.skip")}
+          {t(isOver(problem) ? "customer.liveness.toStaff" : "customer.liveness.skip")}
         </Button>
       )}
+      <FlashOverlay screen={visit.flash} />
     </section>
   );
 }
@@ -68,40 +86,78 @@ function canStart(liveness: Liveness | null): boolean {
   return liveness.status === "failed" && liveness.attempts_left > 0;
 }
 
-function Challenge({ liveness }: { liveness: Liveness }) {
+/** No check can be made any more: only the way to staff is left. */
+function isOver(problem: Problem | null): boolean {
+  return problem?.code === "daily_limit" || problem?.code === "attempts_exhausted";
+}
+
+function Challenge({ liveness, progress }: { liveness: Liveness; progress: CheckProgress | null }) {
   const { t } = useTranslation();
   const { challenge } = liveness;
+  const weighed = challenge === null && progress?.light === "done";
   return (
     <div
       className="challenge"
       data-testid="liveness-challenge"
       data-kind={challenge?.kind ?? "none"}
-      aria-live="assertive"
     >
       <ChallengeFigure kind={challenge?.kind ?? null} />
-      <div>
-        <p className="challenge-words">
-          {challenge === null
-            ? t("customer.liveness.prepare")
-            : t(`customer.liveness.challenge.${challenge.kind}`)}
-        </p>
-        {challenge !== null && <Progress index={challenge.index} of={challenge.of} />}
-      </div>
+      <p className="challenge-words" aria-live="assertive">
+        {challenge !== null
+          ? t(`customer.liveness.challenge.${challenge.kind}`)
+          : t(weighed ? "customer.liveness.weighed" : "customer.liveness.prepare")}
+      </p>
+      <Stages liveness={liveness} progress={progress} />
     </div>
   );
 }
 
-function Progress({ index, of }: { index: number; of: number }) {
+/** How far it has come: the gestures one by one, then the light of the screen. */
+function Stages({ liveness, progress }: { liveness: Liveness; progress: CheckProgress | null }) {
+  const { t } = useTranslation();
+  const { challenge } = liveness;
+  return (
+    <ol className="stages small" aria-label={t("customer.liveness.stages.label")}>
+      {(["gestures", "light"] as const).map((stage) => {
+        const state = progress?.[stage] ?? "ahead";
+        return (
+          <li
+            key={stage}
+            className="stage-chip"
+            data-testid={`liveness-stage-${stage}`}
+            data-state={state}
+            aria-current={state === "now" ? "step" : undefined}
+          >
+            <span className="stage-mark" aria-hidden="true" />
+            {t(`customer.liveness.stages.${stage}`)}
+            {stage === "gestures" && state === "now" && challenge !== null && (
+              <Dots index={challenge.index} of={challenge.of} />
+            )}
+            {state === "done" && (
+              <span className="visually-hidden">{t("customer.liveness.stages.done")}</span>
+            )}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Dots({ index, of }: { index: number; of: number }) {
   const { t } = useTranslation();
   return (
-    <p className="muted small challenge-progress">
-      <span className="dots" aria-hidden="true">
-        {Array.from({ length: of }, (_, at) => (
-          <span key={at} className={at < index ? "dot done" : at === index ? "dot now" : "dot"} />
-        ))}
+    <span className="dots">
+      {Array.from({ length: of }, (_, at) => (
+        <span
+          key={at}
+          aria-hidden="true"
+          className={at < index ? "dot done" : at === index ? "dot now" : "dot"}
+        />
+      ))}
+      <span className="visually-hidden">
+        {t("customer.liveness.progress", { index: index + 1, of })}
       </span>
-      {t("customer.liveness.progress", { index: index + 1, of })}
-    </p>
+    </span>
   );
 }
 
@@ -110,7 +166,8 @@ function Advice({ liveness }: { liveness: Liveness }) {
   const advice = liveness.advice ?? "good";
   return (
     <p className="advice" data-testid="liveness-advice" data-advice={advice} role="status">
-      {t(`customer.liveness.advice.${advice}`)}
+      <AdviceFigure advice={advice} />
+      <span>{t(`customer.liveness.advice.${advice}`)}</span>
     </p>
   );
 }

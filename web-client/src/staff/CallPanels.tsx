@@ -1,8 +1,7 @@
-import { Alert, Collapse, Tag } from "antd";
+import { Alert, Tag } from "antd";
 
-import type { KycVerdict, StaffView } from "@vbranch/sdk";
+import type { Alarm, StaffView } from "@vbranch/sdk";
 
-import { LivenessTag } from "../console/LivenessTag";
 import { clockTime, dateTime } from "../format";
 import { useLanguage, useText, useTranslation } from "../i18n";
 import { useNow } from "../ui/useNow";
@@ -70,10 +69,11 @@ function Connection({ who, testid, on }: { who: string; testid: string; on: bool
 export function Alarms({ view }: { view: StaffView }) {
   const { t, i18n } = useTranslation();
   const [language] = useLanguage();
-  const words = (code: string) =>
-    i18n.exists(`staff.alarm.${code}`)
-      ? t(`staff.alarm.${code}`)
-      : t("staff.alarm.unknown", { code });
+  const words = ({ code, who }: Alarm) => {
+    if (!i18n.exists(`staff.alarm.${code}`)) return t("staff.alarm.unknown", { code });
+    const what = t(`staff.alarm.${code}`);
+    return who === null ? what : t("staff.alarm.of", { who: t(`call.seat.${who}`), what });
+  };
   return (
     <div className="alarms" role="log" aria-label={t("staff.call.alarms")} data-testid="alarms">
       {view.alarms
@@ -81,10 +81,13 @@ export function Alarms({ view }: { view: StaffView }) {
         .slice(0, SHOWN_ALARMS)
         .map((alarm) => (
           <Alert
-            key={`${alarm.code}-${alarm.at}`}
+            key={`${alarm.code}-${alarm.who}-${alarm.at}`}
             showIcon
-            type="warning"
-            title={words(alarm.code)}
+            type={GRAVE.has(alarm.code) ? "error" : "warning"}
+            title={words(alarm)}
+            data-testid="alarm"
+            data-code={alarm.code}
+            data-who={alarm.who ?? ""}
             description={dateTime(alarm.at, language)}
           />
         ))}
@@ -92,67 +95,8 @@ export function Alarms({ view }: { view: StaffView }) {
   );
 }
 
+/** What may mean that the call must not go on. */
+const GRAVE = new Set(["recording_failed", "face_different", "kyc_evidence_missing"]);
+
 /** More than a few at once is a wall nobody reads; all of them are on the recording's timeline. */
 const SHOWN_ALARMS = 4;
-
-export function LivenessPanel({ view }: { view: StaffView }) {
-  const { t } = useTranslation();
-  const { status, verdict } = view.liveness;
-  return (
-    <section className="card panel">
-      <h2 className="panel-title">
-        {t("staff.queue.liveness")} <LivenessTag status={status} />
-      </h2>
-      {status !== "passed" && <p className="muted small">{t("staff.liveness.byEye")}</p>}
-      {verdict !== null && (
-        <Collapse
-          ghost
-          size="small"
-          items={[
-            {
-              key: "verdict",
-              label: t("staff.liveness.verdict"),
-              children: <Verdict verdict={verdict} />,
-            },
-          ]}
-        />
-      )}
-    </section>
-  );
-}
-
-function Verdict({ verdict }: { verdict: KycVerdict }) {
-  const { t } = useTranslation();
-  return (
-    <div className="stack verdict" data-testid="liveness-verdict" data-outcome={verdict.outcome}>
-      <p className="small">
-        {t("staff.liveness.reason")}: <code>{verdict.reason}</code> · {t("staff.liveness.frames")}:{" "}
-        {verdict.frames}
-      </p>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("staff.liveness.signal")}</th>
-            <th scope="col">{t("staff.liveness.score")}</th>
-            <th scope="col">{t("staff.liveness.threshold")}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {verdict.signals.map((signal) => (
-            <tr key={signal.name} className={signal.passed ? "" : "is-failed"}>
-              <td>
-                <code>{signal.name}</code>
-              </td>
-              <td className="figures">{signal.score.toFixed(2)}</td>
-              <td className="figures">{signal.threshold.toFixed(2)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      <p className="small muted">
-        {t("staff.liveness.models")}:{" "}
-        {verdict.models.map((model) => `${model.name} ${model.sha256.slice(0, 8)}`).join(", ")}
-      </p>
-    </div>
-  );
-}

@@ -7,9 +7,10 @@ import { PeoplePanel } from "../call/PeoplePanel";
 import { ShareScreenButton } from "../call/ShareScreenButton";
 import { ClosedCard } from "../console/ClosedCard";
 import { useTranslation } from "../i18n";
+import { FaceCheckPanel } from "../kyc/FaceCheckPanel";
 import type { CallMediaState } from "../media/CallMedia";
 import { MuteControls } from "../media/MuteControls";
-import { Alarms, LivenessPanel, StatusPanel } from "./CallPanels";
+import { Alarms, StatusPanel } from "./CallPanels";
 import { CloseVisit } from "./CloseVisit";
 import { JourneyPanel } from "./JourneyPanel";
 import type { StaffDesk } from "./StaffDesk";
@@ -36,6 +37,7 @@ export function CallWorkspace({ desk, view, media }: Props) {
           call={view.call}
           connections={view.media}
           recording={view.recording.state}
+          watch={view.watch}
           onCustomer={setRemote}
           controls={
             <>
@@ -50,10 +52,11 @@ export function CallWorkspace({ desk, view, media }: Props) {
         <JourneyPanel desk={desk} view={view} media={media} remote={remote} />
         <PeoplePanel
           call={view.call}
+          watch={view.watch}
           onMute={(...what) => desk.command(() => desk.api.mute(view.visit, ...what))}
         />
         <StatusPanel view={view} />
-        <LivenessPanel view={view} />
+        <FaceCheckPanel source={desk.api} view={view} />
         <CloseVisit desk={desk} view={view} />
       </div>
     </main>

@@ -7,6 +7,7 @@ import { PeoplePanel } from "../call/PeoplePanel";
 import { ClosedCard } from "../console/ClosedCard";
 import { StepHead } from "../console/StepHead";
 import { useTranslation } from "../i18n";
+import { FaceCheckPanel } from "../kyc/FaceCheckPanel";
 import type { CallMediaState } from "../media/CallMedia";
 import { MuteControls } from "../media/MuteControls";
 import { Alarms, StatusPanel } from "../staff/CallPanels";
@@ -40,6 +41,7 @@ export function AttendedCall({ desk, view, media }: Props) {
           call={view.call}
           connections={view.media}
           recording={view.visit.recording.state}
+          watch={view.visit.watch}
           controls={
             sends && (
               <MuteControls
@@ -56,8 +58,9 @@ export function AttendedCall({ desk, view, media }: Props) {
         <ModePanel desk={desk} view={view} />
         <Alarms view={view.visit} />
         <Steps view={view} />
-        <PeoplePanel call={view.call} />
+        <PeoplePanel call={view.call} watch={view.visit.watch} />
         <StatusPanel view={view.visit} />
+        <FaceCheckPanel source={desk.api} view={view.visit} />
       </div>
     </main>
   );

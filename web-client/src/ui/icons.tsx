@@ -76,6 +76,31 @@ export function CheckIcon() {
   );
 }
 
+export function CrossIcon() {
+  return (
+    <Svg>
+      <path d="M6 6l12 12M18 6L6 18" />
+    </Svg>
+  );
+}
+
+export function EyeIcon() {
+  return (
+    <Svg>
+      <path d="M2.5 12c2.500-4.500 5.700-6.500 9.500-6.500s7 2 9.500 6.500c-2.500 4.500-5.700 6.500-9.500 6.500s-7-2-9.500-6.500z" />
+      <circle cx="12" cy="12" r="3" />
+    </Svg>
+  );
+}
+
+export function WarningIcon() {
+  return (
+    <Svg>
+      <path d="M12 4l9 16H3zM12 10v4.500M12 17.200v.1" />
+    </Svg>
+  );
+}
+
 export function ChevronIcon({ up }: { up: boolean }) {
   return <Svg>{up ? <path d="M6 15l6-6 6 6" /> : <path d="M6 9l6 6 6-6" />}</Svg>;
 }

@@ -19,7 +19,7 @@ use reqwest::{Client, Method, header};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use vbranch_domain::{Clock, Mono, SystemClock, UnixMillis};
-use vbranch_signaling::{Limits, Signaling, SignalingConfig};
+use vbranch_signaling::{Limits, Parts, Signaling, SignalingConfig};
 
 pub use peers::Peers;
 
@@ -77,16 +77,13 @@ impl Branch {
         let (events, receiver) = mpsc::channel(64);
         let peers = Arc::new(Peers::new(events));
         let clock = Arc::new(TestClock { real: SystemClock::start(), ahead_ms: AtomicU64::new(0) });
-        let signaling = Signaling::start(
-            config,
-            peers.clone(),
-            peers.clone(),
-            peers.clone(),
-            clock.clone(),
-            receiver,
-        )
-        .await
-        .unwrap();
+        let parts = Parts {
+            media: peers.clone(),
+            recorder: peers.clone(),
+            kyc: peers.clone(),
+            vault: peers.clone(),
+        };
+        let signaling = Signaling::start(config, parts, clock.clone(), receiver).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = signaling.router().into_make_service_with_connect_info::<SocketAddr>();
@@ -109,6 +106,19 @@ impl Branch {
         let (status, link) = http.post("/api/v1/demo/visits", body).await;
         assert_eq!(status, 201, "{link}");
         self.customer_with(link["token"].as_str().unwrap())
+    }
+
+    /// A customer with a link of this staff member, known to the bank by this name; and the visit.
+    pub async fn invited_by(
+        &self,
+        staff: &Person,
+        customer_ref: Option<&str>,
+    ) -> (Customer, String) {
+        let body = json!({"product": "demo-loan", "customer_ref": customer_ref});
+        let (status, link) = staff.post("/api/v1/visits", body).await;
+        assert_eq!(status, 201, "{link}");
+        let visit = link["visit"].as_str().unwrap().to_owned();
+        (self.customer_with(link["token"].as_str().unwrap()), visit)
     }
 
     pub fn customer_with(&self, token: &str) -> Customer {
@@ -202,6 +212,24 @@ impl Person {
         self.peers.connect().await;
     }
 
+    /// Takes the visit and joins its call.
+    pub async fn serve(&self, visit: &str) {
+        let (status, view) = self.post(&format!("/api/v1/visits/{visit}/accept"), json!({})).await;
+        assert_eq!(status, 200, "{view}");
+        self.join(visit).await;
+    }
+
+    pub async fn put_portrait(&self, visit: &str, kind: &str, body: Vec<u8>) -> (u16, String) {
+        let path = format!("/api/v1/visits/{visit}/portrait");
+        let request = self.request(Method::PUT, &path).header(header::CONTENT_TYPE, kind);
+        let (status, problem) = answer(request.body(body)).await;
+        (status, problem["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub async fn delete_portrait(&self, visit: &str) -> u16 {
+        answer(self.request(Method::DELETE, &format!("/api/v1/visits/{visit}/portrait"))).await.0
+    }
+
     pub async fn open(&self, visit: &str, step: &str) -> (u16, Value) {
         self.post(&format!("/api/v1/visits/{visit}/steps/{step}/open"), json!({})).await
     }
@@ -261,6 +289,13 @@ impl Customer {
         self.http.peers.connect().await;
     }
 
+    /// Consents to everything and joins: the check can begin.
+    pub async fn ready_for_check(&self) {
+        self.consent(true, true).await;
+        self.join().await;
+        self.until("state", "checking").await;
+    }
+
     pub async fn until(&self, field: &str, value: &str) {
         eventually(async || self.view().await[field] == value).await;
     }
@@ -282,6 +317,15 @@ pub fn pixel() -> Vec<u8> {
     const PIXEL: &str = "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55\
                          0000000a4944415478da63f80f00010101001cb08c990000000049454e44ae426082";
     hex::decode(PIXEL).unwrap()
+}
+
+/// A grey picture with nothing in it but its headers.
+pub fn jpeg(width: u16, height: u16) -> Vec<u8> {
+    let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
+    let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2];
+    bytes.extend([0xff, 0xc0, 0, 11, 8, h1, h0, w1, w0, 1, 1, 0x11, 0]);
+    bytes.extend([0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0x12, 0xff, 0x00, 0x34, 0xff, 0xd9]);
+    bytes
 }
 
 pub fn picture(kind: &str) -> Value {

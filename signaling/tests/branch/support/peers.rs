@@ -1,4 +1,4 @@
-//! Media plane, recorder and KYC engine as the branch meets them.
+//! Media plane, recorder, KYC engine and face vault as the branch meets them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,8 +13,11 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use tokio::sync::mpsc;
 use vbranch_domain::{
-    CallId, MediaKind, Mono, ParticipantId, RecordingId, Seat, UserId,
-    kyc::{Challenge, KycEvent, KycOutcome, KycVerdict},
+    CallId, MediaKind, Mono, ParticipantId, RecordingId, Seat, UnixMillis, UserId,
+    kyc::{
+        Challenge, KycArtifact, KycEvent, KycOutcome, KycRequest, KycVerdict, PersonRef, Portrait,
+        WatchAlarm, WatchEvent,
+    },
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
         ReplayEvent, ReplayTrack, ReplayView, StoreId, TrackName, TrackSource,
@@ -22,18 +25,21 @@ use vbranch_domain::{
     timeline::TimelineEvent,
 };
 use vbranch_signaling::ports::{
-    KycPort, MediaAnswer, MediaError, MediaPlane, PortEvent, RecorderError, RecorderPort,
+    FaceVault, KycPort, MediaAnswer, MediaError, MediaPlane, PortEvent, RecorderError,
+    RecorderPort, VaultError,
 };
 
 /// In an offer: it is of the connection that is there, with new ICE credentials.
 pub const ICE_RESTART: &str = "a=x-ice-restart";
 
-/// All three, with one diary of what was asked of them.
+/// All four, with one diary of what was asked of them.
 pub struct Peers {
     events: mpsc::Sender<PortEvent>,
     state: Mutex<State>,
     pub kyc_available: AtomicBool,
     pub recorder_refuses: AtomicBool,
+    pub artifacts_refused: AtomicBool,
+    pub vault_refuses: AtomicBool,
     pub store_a_ok: AtomicBool,
     /// A recording is being opened, or has been.
     pub opening: AtomicBool,
@@ -54,6 +60,16 @@ pub struct State {
     pub cpu_limited: Vec<(ParticipantId, bool)>,
     pub verdicts: VecDeque<KycOutcome>,
     pub replays: Vec<(RecordingId, String)>,
+    /// What each check was to be made of.
+    pub checks: Vec<(CallId, ParticipantId, KycRequest)>,
+    /// What each check hands over before its verdict: the end of its name, its type, its content.
+    pub hands_over: Vec<(&'static str, &'static str, Bytes)>,
+    /// Whose faces are watched.
+    pub watched: Vec<ParticipantId>,
+    /// Whose faces were to be forgotten, in order.
+    pub unwatched: Vec<ParticipantId>,
+    /// What the vault has.
+    pub faces: HashMap<PersonRef, (Portrait, UnixMillis)>,
 }
 
 pub struct Recording {
@@ -61,15 +77,20 @@ pub struct Recording {
     pub opened: Mono,
     pub marks: Vec<TimelineEvent>,
     pub artifacts: Vec<(String, Bytes)>,
+    /// Marks and artifacts in the order they came.
+    pub story: Vec<String>,
     pub closed: Option<Mono>,
 }
 
 impl Recording {
     /// The types of its marks.
     pub fn words(&self) -> Vec<String> {
-        let word = |e: &TimelineEvent| serde_json::to_value(&e.kind).unwrap()["type"].clone();
-        self.marks.iter().map(|e| word(e).as_str().unwrap().to_owned()).collect()
+        self.marks.iter().map(word).collect()
     }
+}
+
+fn word(event: &TimelineEvent) -> String {
+    serde_json::to_value(&event.kind).unwrap()["type"].as_str().unwrap().to_owned()
 }
 
 impl Peers {
@@ -79,6 +100,8 @@ impl Peers {
             state: Mutex::default(),
             kyc_available: AtomicBool::new(true),
             recorder_refuses: AtomicBool::new(false),
+            artifacts_refused: AtomicBool::new(false),
+            vault_refuses: AtomicBool::new(false),
             store_a_ok: AtomicBool::new(true),
             opening: AtomicBool::new(false),
             disk: tokio::sync::Mutex::default(),
@@ -105,6 +128,23 @@ impl Peers {
         for (call, participant) in answered {
             self.send(PortEvent::MediaConnected { call, participant }).await;
         }
+    }
+
+    /// The check that was begun last says something.
+    pub async fn check_says(&self, event: KycEvent) {
+        let (call, participant) = {
+            let state = self.state();
+            let (call, participant, _) = state.checks.last().expect("a check");
+            (*call, *participant)
+        };
+        self.send(PortEvent::Kyc { call, participant, event }).await;
+    }
+
+    /// The watch over somebody of the newest call says something.
+    pub async fn watch_says(&self, participant: ParticipantId, alarm: WatchAlarm, raised: bool) {
+        let call = self.state().recordings.last().unwrap().meta.call;
+        let event = WatchEvent { alarm, raised };
+        self.send(PortEvent::Watch { call, participant, event }).await;
     }
 
     pub fn newest(&self) -> RecordingId {
@@ -205,6 +245,7 @@ impl RecorderPort for Peers {
             opened: at,
             marks: Vec::new(),
             artifacts: Vec::new(),
+            story: Vec::new(),
             closed: None,
         });
         Ok(())
@@ -217,6 +258,7 @@ impl RecorderPort for Peers {
     async fn mark(&self, recording: RecordingId, event: TimelineEvent) {
         self.with(recording, |r| {
             assert!(r.closed.is_none(), "marked after the end: {event:?}");
+            r.story.push(word(&event));
             r.marks.push(event);
         });
     }
@@ -227,9 +269,14 @@ impl RecorderPort for Peers {
         name: String,
         bytes: Bytes,
     ) -> Result<ArtifactRef, RecorderError> {
-        let sha256 = hex::encode(digest(&SHA256, &bytes));
-        let reference = ArtifactRef { name: name.clone(), sha256 };
-        let stored = self.with(recording, |r| r.artifacts.push((name, bytes)));
+        if self.artifacts_refused.load(Ordering::SeqCst) {
+            return Err(RecorderError::Unavailable("disk full".to_owned()));
+        }
+        let reference = reference(&name, &bytes);
+        let stored = self.with(recording, |r| {
+            r.story.push(name.clone());
+            r.artifacts.push((name, bytes));
+        });
         stored.map(|()| reference).ok_or(RecorderError::NotFound)
     }
 
@@ -310,6 +357,10 @@ impl Peers {
     }
 }
 
+fn reference(name: &str, bytes: &[u8]) -> ArtifactRef {
+    ArtifactRef { name: name.to_owned(), sha256: hex::encode(digest(&SHA256, bytes)) }
+}
+
 fn summary(r: &Recording) -> RecordingSummary {
     let duration = r.closed.unwrap_or(r.opened).since(r.opened);
     RecordingSummary {
@@ -340,21 +391,32 @@ fn replayed(opened: Mono, event: &TimelineEvent) -> ReplayEvent {
 
 #[async_trait]
 impl KycPort for Peers {
-    async fn begin(&self, call: CallId, participant: ParticipantId) {
-        let outcome = {
+    async fn begin(&self, call: CallId, participant: ParticipantId, request: KycRequest) {
+        let attempt = request.attempt;
+        let (outcome, hands_over) = {
             let mut state = self.state();
             state.diary.push("kyc".to_owned());
-            state.verdicts.pop_front()
+            state.checks.push((call, participant, request));
+            (state.verdicts.pop_front(), state.hands_over.clone())
         };
         let challenge = KycEvent::Challenge { challenge: Challenge::Blink, index: 0, of: 2 };
         self.send(PortEvent::Kyc { call, participant, event: challenge }).await;
         if let Some(outcome) = outcome {
+            let mut artifacts = Vec::new();
+            for (name, media_type, bytes) in hands_over {
+                let name = format!("kyc-{attempt}-{name}");
+                artifacts.push(reference(&name, &bytes));
+                let artifact = KycArtifact { name, media_type, bytes };
+                self.send(PortEvent::KycArtifact { call, participant, artifact }).await;
+            }
             let event = KycEvent::Verdict(KycVerdict {
                 outcome,
                 reason: "peer".to_owned(),
                 signals: Vec::new(),
                 models: Vec::new(),
                 frames: 30,
+                artifacts,
+                policy_sha256: "70".repeat(32),
             });
             self.send(PortEvent::Kyc { call, participant, event }).await;
         }
@@ -364,7 +426,55 @@ impl KycPort for Peers {
         self.state().diary.push("kyc cancelled".to_owned());
     }
 
+    async fn watch(&self, _call: CallId, participant: ParticipantId) {
+        let mut state = self.state();
+        if !state.watched.contains(&participant) {
+            state.watched.push(participant);
+        }
+    }
+
+    async fn unwatch(&self, _call: CallId, participant: ParticipantId) {
+        let mut state = self.state();
+        state.watched.retain(|watched| *watched != participant);
+        state.unwatched.push(participant);
+    }
+
     fn available(&self) -> bool {
         self.kyc_available.load(Ordering::SeqCst)
+    }
+}
+
+impl Peers {
+    fn vault(&self) -> Result<MutexGuard<'_, State>, VaultError> {
+        if self.vault_refuses.load(Ordering::SeqCst) {
+            return Err(VaultError("disk full".to_owned()));
+        }
+        Ok(self.state())
+    }
+}
+
+#[async_trait]
+impl FaceVault for Peers {
+    async fn keep(
+        &self,
+        person: PersonRef,
+        portrait: Portrait,
+        until: UnixMillis,
+    ) -> Result<(), VaultError> {
+        self.vault()?.faces.insert(person, (portrait, until));
+        Ok(())
+    }
+
+    async fn portrait(&self, person: PersonRef) -> Result<Option<Portrait>, VaultError> {
+        Ok(self.vault()?.faces.get(&person).map(|(portrait, _)| portrait.clone()))
+    }
+
+    async fn forget(&self, person: PersonRef) -> Result<(), VaultError> {
+        self.vault()?.faces.remove(&person);
+        Ok(())
+    }
+
+    fn persons(&self) -> u64 {
+        self.state().faces.len() as u64
     }
 }

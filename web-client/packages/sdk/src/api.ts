@@ -2,9 +2,11 @@
 import { http, type Http, type HttpOptions } from "./http.js";
 import type {
   AuditEntry,
+  CameraTraits,
   ClosingOutcome,
   CustomerView,
   Info,
+  KycEvidence,
   MediaAnswer,
   MediaKind,
   NewVisit,
@@ -54,7 +56,11 @@ export class CustomerApi {
   visit = () => this.http.get<CustomerView>("/customer/visit");
   consent = (given: { recording: boolean; face: boolean; text_version: string }) =>
     this.http.post<CustomerView>("/customer/visit/consents", given);
-  startLiveness = () => this.http.post<CustomerView>("/customer/visit/liveness");
+  startLiveness = (camera?: CameraTraits) =>
+    this.http.post<CustomerView>(
+      "/customer/visit/liveness",
+      camera === undefined ? {} : { camera },
+    );
   skipLiveness = () => this.http.post<CustomerView>("/customer/visit/liveness/skip");
   completeStep = (step: string, input: StepInput) =>
     this.http.post<CustomerView>(`/customer/visit/steps/${encodeURIComponent(step)}`, input);
@@ -72,15 +78,25 @@ class ServingApi {
 
   /** The queue and one's own call; for a supervisor every running call. */
   visits = async () => (await this.http.get<{ visits: QueueEntry[] }>("/visits")).visits;
+  /** The last liveness check of a visit one serves or attends; 404 where none is kept. */
+  kyc = (visit: string) => this.http.get<KycEvidence>(`${at(visit)}/kyc`);
+  /** The best picture of that check. */
+  kycPicture = (visit: string) => this.http.getBlob(`${at(visit)}/kyc/picture`);
 }
 
 /** What staff may ask, by the session cookie. */
 export class StaffApi extends ServingApi {
-  createVisit = (product: string, expiresInS?: number) =>
+  /** `customerRef`: who the customer is to the bank, for limits and the portrait's keeping. */
+  createVisit = (product: string, options: { expiresInS?: number; customerRef?: string } = {}) =>
     this.http.post<NewVisit>("/visits", {
       product,
-      ...(expiresInS === undefined ? {} : { expires_in_s: expiresInS }),
+      ...(options.expiresInS === undefined ? {} : { expires_in_s: options.expiresInS }),
+      ...(options.customerRef === undefined ? {} : { customer_ref: options.customerRef }),
     });
+  /** Keeps the picture of the customer's document for a while, for checks to compare with. */
+  keepPortrait = (visit: string, portrait: Blob) =>
+    this.http.putBlob(`${at(visit)}/portrait`, portrait);
+  forgetPortrait = (visit: string) => this.http.delete(`${at(visit)}/portrait`);
   visit = (visit: string) => this.http.get<StaffView>(at(visit));
   accept = (visit: string) => this.http.post<StaffView>(`${at(visit)}/accept`);
   openStep = (visit: string, step: string) =>

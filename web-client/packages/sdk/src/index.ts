@@ -17,6 +17,7 @@ export {
   type SocketLike,
 } from "./snapshots.js";
 export { openCapture, closeCapture } from "./media/capture.js";
+export { cameraTraits } from "./media/camera.js";
 export { canShareScreen, openScreen } from "./media/screen.js";
 export { branchVideoCodecs } from "./media/codecs.js";
 export type { Remote } from "./media/remotes.js";

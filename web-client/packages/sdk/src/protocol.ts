@@ -23,15 +23,29 @@ export type StoreHealth = "ok" | "degraded";
 
 export type ConsentText = { subject: "recording" | "face"; version: string; text: Text };
 export type LivenessStatus = "not_started" | "running" | "passed" | "failed" | "referred";
-export type ChallengeKind = "blink" | "turn_left" | "turn_right";
+export type ChallengeKind = "blink" | "turn_left" | "turn_right" | "open_mouth" | "nod" | "smile";
 export type Advice =
   | "no_face"
   | "several_faces"
   | "come_closer"
+  | "move_back"
   | "center_face"
   | "more_light"
+  | "softer_light"
+  | "hold_still"
+  | "uncover_face"
   | "look_straight"
   | "good";
+/** A colour that fills the customer's whole screen: `#rrggbb` in sRGB. `index` counts from 0. */
+export type Flash = { colour: string; index: number; of: number };
+/** What a page says of its camera. Claims: the server holds them against the video. */
+export type CameraTraits = {
+  label?: string;
+  width?: number;
+  height?: number;
+  frame_rate?: number;
+  mobile?: boolean;
+};
 export type Liveness = {
   status: LivenessStatus;
   attempt: number;
@@ -39,6 +53,8 @@ export type Liveness = {
   /** `index` counts from 0. */
   challenge: { kind: ChallengeKind; index: number; of: number } | null;
   advice: Advice | null;
+  /** While not null, the page shows this colour and nothing else. */
+  flash: Flash | null;
 };
 
 export type StepKind = "identity" | "disclosure" | "question" | "document" | "signature";
@@ -134,7 +150,62 @@ export type KycVerdict = {
   signals: KycSignal[];
   models: { name: string; sha256: string }[];
   frames: number;
+  /** What the verdict rests on, sealed beside the media. */
+  artifacts: { name: string; sha256: string }[];
+  /** Digest of the policy that decided; empty where none did. */
+  policy_sha256: string;
 };
+
+/** One look at the customer's picture. `t` and all times: ms since the check began. */
+export type KycLook = {
+  t: number;
+  faces: number;
+  presence: number;
+  blink: number;
+  mouth: number;
+  smile: number;
+  /** Degrees. */
+  yaw: number;
+  pitch: number;
+  size: number;
+  light: number;
+  sharp: number;
+};
+export type KycChallengeSpan = {
+  kind: ChallengeKind;
+  index: number;
+  from: number;
+  to: number;
+  done: boolean;
+};
+export type KycColour = { t: number; r: number; g: number; b: number };
+/** How a check went, as the server measured it. */
+export type KycTrace = {
+  version: 1;
+  duration_ms: number;
+  looks: KycLook[];
+  challenges: KycChallengeSpan[];
+  flash: { t: number; colour: string | null; index: number }[];
+  skin: KycColour[];
+  background: KycColour[];
+  /** Of the face in the best picture, in its pixels. */
+  landmarks: { width: number; height: number; points: [number, number][] } | null;
+};
+/** What is kept of a visit's last check, until the visit closes. No verdict: running, or cut short. */
+export type KycEvidence = {
+  attempt: number;
+  verdict: KycVerdict | null;
+  trace: KycTrace | null;
+  /** Whether there is a picture to ask for. */
+  picture: boolean;
+};
+
+export type WatchAlarm =
+  "absent" | "several_faces" | "different_face" | "eyes_closed" | "camera_covered";
+/** A party whose face is watched in the call, and what is wrong at the moment. */
+export type Watched = { participant: string; alarms: WatchAlarm[] };
+/** `who`: whose face, where an alarm is of the watch. */
+export type Alarm = { code: string; at: number; who: "customer" | "staff" | null };
 
 export type StaffView = {
   visit: string;
@@ -146,7 +217,8 @@ export type StaffView = {
   call: CallView;
   recording: { state: RecordingPhase; stores: { a: StoreHealth; b: StoreHealth } };
   steps: Step[];
-  alarms: { code: string; at: number }[];
+  alarms: Alarm[];
+  watch: Watched[];
   outcome: Outcome | null;
   started: number | null;
 };
@@ -221,5 +293,7 @@ export type ServerMessage =
   | { type: "error"; code: string; detail: string }
   | { type: "pong" };
 
+/** A portrait for the face vault, as JPEG or PNG. */
+export const MAX_PORTRAIT_BYTES = 5 * 1024 * 1024;
 /** 1 MiB of body for a request with a picture; base64 adds a third, JSON a little. */
 export const MAX_PICTURE_BYTES = 760 * 1024;

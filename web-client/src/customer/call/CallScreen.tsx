@@ -16,6 +16,7 @@ import { PersonIcon } from "../../ui/icons";
 import { LangSwitch } from "../../ui/LangSwitch";
 import { RecordingBadge } from "../../ui/RecordingBadge";
 import type { CustomerVisit } from "../CustomerVisit";
+import { FaceConsent } from "./FaceConsent";
 import { HangUp } from "./HangUp";
 import { StaffCard } from "./StaffCard";
 import { StepSheet } from "./StepSheet";
@@ -58,6 +59,7 @@ export function CallScreen({ visit, view, lost }: Props) {
         <div className="call-top">
           <div className="call-badges">
             <RecordingBadge phase={view.recording} />
+            {view.consents.face === true && view.liveness !== null && <FaceConsent visit={visit} />}
             <LangSwitch />
           </div>
           {view.staff && <StaffCard staff={view.staff} prominent={open?.kind === "identity"} />}

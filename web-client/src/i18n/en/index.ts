@@ -3,7 +3,8 @@ import { call } from "./call";
 import { common } from "./common";
 import { customer } from "./customer";
 import { error } from "./errors";
+import { kyc } from "./kyc";
 import { staff } from "./staff";
 import { supervisor } from "./supervisor";
 
-export const en = { ...common, customer, call, staff, supervisor, audit, error };
+export const en = { ...common, customer, call, kyc, staff, supervisor, audit, error };
