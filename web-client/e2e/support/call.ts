@@ -51,7 +51,7 @@ export async function expectToReceive(
   ask: Ask,
   seat: Seat,
   kind: Kind,
-  withinMs = 20_000,
+  withinMs = 45_000,
 ): Promise<void> {
   const arrived = async (): Promise<number> => {
     const mid = midOf(await ask(), seat, kind);

@@ -77,7 +77,7 @@ export async function sentCodec(page: Page): Promise<string> {
 export async function expectToSeeAndHear(
   page: Page,
   who: string,
-  withinMs = 20_000,
+  withinMs = 45_000,
 ): Promise<void> {
   const before = await received(page);
   await expect

@@ -7,7 +7,7 @@ import { expectToSeeAndHear, sentCodec, watch } from "../support/media";
 import { type Scene, intoCall, test } from "../support/visit";
 
 test("a supervisor listens silently, whispers, joins in and leaves", async ({ open }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(420_000);
   const scene = await open();
   const { customer, staff } = await intoCall(scene);
   const supervisor = await scene.supervisor();
@@ -173,7 +173,7 @@ test("a change of network restarts ICE, and the connection goes on", async ({ op
 test("a customer whose browser has no H.264 is served in VP8, and only while that is so", async ({
   open,
 }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(420_000);
   const scene = await open();
   const customer = await scene.customer();
   await customer.person.withoutCodecs("h264");
@@ -282,7 +282,7 @@ test("a browser that cannot change its codec says so to the person who is not se
 const JOINS = 10;
 
 test("joining: from the click to the first picture of the other", async ({ open }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(420_000);
   const scene = await open();
   const [customer, staff] = await Promise.all([scene.customer(), scene.staff()]);
   await staff.signIn();
