@@ -56,9 +56,9 @@ const CALL_TICK: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// Batches of datagrams taken before commands and timers get their turn.
 const BATCHES: usize = 16;
-/// Packets sealed for subscribers before they leave. More makes for fewer, longer sends when there
-/// is much to do; fewer makes the first packet wait less for the last: about half a millisecond.
-const GATHERED: usize = 512;
+/// Batches taken before what they brought leaves. More makes for fewer, longer sends when there is
+/// much to do; fewer makes the first packet wait less for the last: about half a millisecond.
+const BATCHES_PER_FLUSH: usize = 4;
 /// After a round that brought more than one datagram the thread rests so long. What comes meanwhile
 /// is received, and sent, many at a time: network cards moderate their interrupts alike. Halves the
 /// CPU of a loaded core; delays a packet by 0.15 ms on average. Longer delays more than it saves.
@@ -88,8 +88,6 @@ pub(crate) struct Shard {
     by_ssrc: FastMap<u32, PeerKey>,
     /// Peers with packets to flush.
     dirty: Vec<PeerKey>,
-    /// How many packets routes have added to them since the last flush.
-    gathered: usize,
     next_key: PeerKey,
     next_tick: Mono,
     next_call_tick: Mono,
@@ -177,7 +175,6 @@ impl Shard {
             by_ufrag: HashMap::new(),
             by_ssrc: FastMap::default(),
             dirty: vec![],
-            gathered: 0,
             next_key: 1,
             next_tick: Mono::ZERO,
             next_call_tick: Mono::ZERO,
@@ -258,7 +255,7 @@ impl Shard {
     /// be more.
     fn read(&mut self, batch: &mut Batch) -> (u64, bool) {
         let mut datagrams = 0;
-        for _ in 0..BATCHES {
+        for round in 1..=BATCHES {
             match self.udp.receive(batch) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return (datagrams, false),
@@ -273,10 +270,10 @@ impl Shard {
             batch.for_each(|from, to, datagram| {
                 let path = Path::Udp { remote: from, local: to.unwrap_or(local) };
                 self.handle_datagram(now, path, datagram);
-                if self.gathered >= GATHERED {
-                    self.flush();
-                }
             });
+            if round % BATCHES_PER_FLUSH == 0 {
+                self.flush();
+            }
         }
         (datagrams, true)
     }
@@ -315,7 +312,6 @@ impl Shard {
 
     /// Sends what has gathered.
     fn flush(&mut self) {
-        self.gathered = 0;
         let mut dirty = std::mem::take(&mut self.dirty);
         for key in dirty.drain(..) {
             self.flush_peer(key);

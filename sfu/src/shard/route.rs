@@ -50,7 +50,6 @@ impl Shard {
             if !std::mem::replace(&mut subscriber.dirty, true) {
                 self.dirty.push(route.peer);
             }
-            self.gathered += 1;
             if subscriber.peer.egress().is_full()
                 && let Some(path) = subscriber.peer.path()
             {
