@@ -168,8 +168,6 @@ async function expectDamageToBeFound(bundle: Bundle): Promise<void> {
 const DURATION_TOLERANCE = 0.02;
 /** 双录: sound and picture belong together. */
 const SYNC_TOLERANCE_S = 0.08;
-/** Behind the last picture there may be sound for as long as a picture lasts, at the least rate. */
-const LAST_PICTURE_S = 1 / 15;
 
 async function expectTracksToFit(bundle: Bundle, role: string, callS: number): Promise<void> {
   const files = bundle.media(role).sort(byNumber);
@@ -190,7 +188,7 @@ async function expectTracksToFit(bundle: Bundle, role: string, callS: number): P
   const present = callS - first.video.start;
   figure(`${role}: recorded of ${present.toFixed(1)} s in the call`, `${recorded.toFixed(1)} s`);
   expect(atStart).toBeLessThan(SYNC_TOLERANCE_S);
-  expect(atEnd).toBeLessThan(SYNC_TOLERANCE_S + LAST_PICTURE_S);
+  expect(atEnd).toBeLessThan(SYNC_TOLERANCE_S);
   expect(Math.abs(recorded - present)).toBeLessThan(present * DURATION_TOLERANCE);
 }
 
