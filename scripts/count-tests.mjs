@@ -41,7 +41,16 @@ if (playwright) {
   sum.skipped += stats.skipped;
   const specs = (suite) => [...(suite.specs ?? []), ...(suite.suites ?? []).flatMap(specs)];
   const bad = suites.flatMap(specs).filter(({ ok }) => !ok);
-  failed.push(...bad.map(({ file, line, title }) => `${file}:${line} ${title}`));
+  failed.push(...bad.map((spec) => `${spec.file}:${spec.line} ${spec.title}: ${why(spec)}`));
+}
+
+/** The first lines of what a browser test stumbled over. */
+function why({ tests }) {
+  const errors = tests.flatMap(({ results }) => results.flatMap((result) => result.errors));
+  const plain = (errors[0]?.message ?? "").replaceAll(/\u001b\[[0-9;]*m/g, "");
+  const lines = plain.split("\n").map((line) => line.trim());
+  const place = errors[0]?.location ? ` (line ${errors[0].location.line})` : "";
+  return lines.filter(Boolean).slice(0, 4).join(" | ") + place;
 }
 
 const interop = text("interop.json");

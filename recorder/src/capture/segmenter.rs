@@ -105,6 +105,8 @@ enum Until {
     Next(u64),
     /// As long as it does by itself: nothing follows soon.
     Itself,
+    /// To the end of the sound it belongs to: nothing follows at all.
+    Sound(Option<Duration>),
     /// Nothing has followed for [`HOLD`].
     Held,
 }
@@ -154,8 +156,8 @@ impl Segmenter {
 
     /// The connection is gone: lets go of everything held. What follows comes after a gap.
     pub(super) fn interrupt(&mut self, cause: GapCause) {
+        self.release_last();
         for kind in PerKind::<()>::KINDS {
-            self.release(kind, Until::Itself);
             let track = self.tracks.get_mut(kind);
             if track.last.is_some() {
                 track.cause = Some(cause);
@@ -167,8 +169,8 @@ impl Segmenter {
     /// The recording ends at `now` with the connection up: a stream that had fallen silent is
     /// declared so.
     pub(super) fn finish(&mut self, now: Duration) {
+        self.release_last();
         for kind in PerKind::<()>::KINDS {
-            self.release(kind, Until::Itself);
             let track = self.tracks.get_mut(kind);
             let cause = track.cause.take();
             let Some(end) = &track.last else { continue };
@@ -248,6 +250,15 @@ impl Segmenter {
         self.out.pop_front()
     }
 
+    /// Nothing follows: lets go of both kinds. The last picture was seen for as long as there was
+    /// sound, so they end together, as they begin.
+    fn release_last(&mut self) {
+        let sound = MediaKind::Audio;
+        self.release(sound, Until::Itself);
+        let end = self.tracks.get(sound).last.as_ref().map(|end| from_ticks(sound, end.stored));
+        self.release(MediaKind::Video, Until::Sound(end));
+    }
+
     /// Moves the held frame of a kind into the open cut.
     fn release(&mut self, kind: MediaKind, until: Until) {
         let track = self.tracks.get_mut(kind);
@@ -256,12 +267,18 @@ impl Segmenter {
         let nominal = to_ticks(kind, frame.nominal).clamp(1, longest);
         let duration = match (until, kind) {
             (Until::Next(next), _) => next.saturating_sub(start).clamp(1, longest),
+            (Until::Sound(Some(end)), _) => match to_ticks(kind, end).saturating_sub(start) {
+                // It came after the last sound.
+                0 => nominal.min(to_ticks(kind, MAX_SLACK)),
+                lasts if lasts <= to_ticks(kind, HOLD) => lasts,
+                _ => nominal,
+            },
             // Browsers take a jump of more than twice a picture's duration for a seek, and then
             // show nothing before the next key frame.
             (Until::Held, MediaKind::Video | MediaKind::Screen) => {
                 nominal.max(to_ticks(kind, HOLD))
             }
-            (Until::Held, MediaKind::Audio) | (Until::Itself, _) => nominal,
+            (Until::Held, MediaKind::Audio) | (Until::Itself | Until::Sound(None), _) => nominal,
         };
         let end = start.saturating_add(duration);
         track.last = Some(End {

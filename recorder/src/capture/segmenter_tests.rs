@@ -275,3 +275,29 @@ fn sound_and_picture_begin_together_and_the_ledger_says_which_was_late() {
         assert!(expected.contains(&duration), "{late:?} late: {duration:?} declared");
     }
 }
+
+/// A camera that a busy machine holds up sends its last picture well before the last sound.
+#[test]
+fn sound_and_picture_end_together_however_slow_the_camera_was() {
+    for picture_every_ms in [20, 100, 400] {
+        for end in [Segmenter::finish, |segmenter: &mut Segmenter, _| {
+            segmenter.interrupt(GapCause::Reconnect);
+        }] {
+            let mut segmenter = Segmenter::default();
+            for ms in (0..2000).step_by(20) {
+                segmenter.push(frame(MediaKind::Audio, ms, true));
+                if ms % picture_every_ms == 0 {
+                    segmenter.push(frame(MediaKind::Video, ms, ms == 0));
+                }
+            }
+            end(&mut segmenter, Duration::from_secs(2));
+            let cuts = cuts(&mut segmenter);
+            let ends = |kind| {
+                let last = cuts.iter().flat_map(|cut| cut.tracks.get(kind)).last();
+                from_ticks(kind, last.expect("a sample").end())
+            };
+            let apart = ends(MediaKind::Audio).abs_diff(ends(MediaKind::Video));
+            assert!(apart < Duration::from_millis(1), "{picture_every_ms} ms: {apart:?} apart");
+        }
+    }
+}
