@@ -50,6 +50,7 @@ impl Shard {
             if !std::mem::replace(&mut subscriber.dirty, true) {
                 self.dirty.push(route.peer);
             }
+            self.routed += 1;
             if subscriber.peer.egress().is_full()
                 && let Some(path) = subscriber.peer.path()
             {
