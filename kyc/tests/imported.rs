@@ -1,15 +1,20 @@
 //! Models that an operator brings.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod support;
+
 use std::{fs, path::Path};
 
 use vbranch_kyc::{
-    ModelStore,
+    LivenessPolicy, ModelStore,
+    liveness::{Action, PassivePolicy},
     models::{ImportError, ModelState},
     vision::{BoxF, Picture},
 };
@@ -139,4 +144,21 @@ fn what_became_of_imported_models_is_listed_and_a_broken_one_is_no_error() {
     assert_eq!((status.state, status.manifest.is_none()), (ModelState::Corrupt, true));
     assert!(status.problem.is_some());
     assert!(store.passive("other").is_err() && store.passive("../redder").is_err());
+}
+
+#[test]
+fn checks_ask_the_models_that_the_policy_names_and_say_which_they_could_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = import(folder.path(), REDDER, &manifest()).unwrap();
+    let passive =
+        |model: &str| PassivePolicy { model: model.to_owned(), live: 0.5, action: Action::Refer };
+    let policy = LivenessPolicy {
+        passive: vec![passive("gone"), passive("redder")],
+        ..LivenessPolicy::default()
+    };
+    let Some(models) = support::models() else { return };
+    let models = models.with_passive(&store, &policy);
+    assert!(models.passive[0].is_err() && models.passive[1].is_ok());
+    let digests: Vec<&str> = models.digests.iter().map(|model| model.name.as_str()).collect();
+    assert!(digests.contains(&"redder") && !digests.contains(&"gone"), "{digests:?}");
 }

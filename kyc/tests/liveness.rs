@@ -11,6 +11,8 @@
 #[path = "support/person.rs"]
 mod person;
 
+use std::time::Duration;
+
 use person::{at_rest, doing};
 use proptest::prelude::*;
 use vbranch_domain::{
@@ -19,7 +21,10 @@ use vbranch_domain::{
 };
 use vbranch_kyc::{
     LivenessPolicy,
-    liveness::{FaceObservation, FlashPolicy, FrameObservation, Liveness, Scene, Shown},
+    liveness::{
+        Action, FaceObservation, FlashPolicy, FrameObservation, Liveness, PassivePolicy, Scene,
+        Shown,
+    },
 };
 
 /// A moment as a scripted person sees it.
@@ -36,10 +41,20 @@ fn run(
     policy: &LivenessPolicy,
     seed: u8,
     fps: u64,
-    mut person: impl FnMut(&Now<'_>) -> (u32, Option<FaceObservation>),
+    person: impl FnMut(&Now<'_>) -> (u32, Option<FaceObservation>),
 ) -> (Vec<KycEvent>, KycVerdict) {
     let camera = CameraTraits::default();
-    let mut check = Liveness::new(policy.clone(), camera, [seed; 32], Mono::ZERO);
+    let check = Liveness::new(policy.clone(), camera, [seed; 32], Mono::ZERO);
+    run_out(check, policy, fps, person)
+}
+
+/// The same with a check that knows something already.
+fn run_out(
+    mut check: Liveness,
+    policy: &LivenessPolicy,
+    fps: u64,
+    mut person: impl FnMut(&Now<'_>) -> (u32, Option<FaceObservation>),
+) -> (Vec<KycEvent>, KycVerdict) {
     let (mut asked, mut events, mut ms) = (None, Vec::new(), 0);
     loop {
         // Colours go out when they are due, between two looks.
@@ -502,6 +517,31 @@ fn an_interruption_costs_no_time_and_who_comes_back_can_still_pass() {
 }
 
 #[test]
+fn a_passive_model_counts_as_much_as_the_policy_says() {
+    use KycOutcome::{Fail, Pass, Refer};
+    for (action, scores, expected) in [
+        (Action::Fail, &[0.9, 0.7][..], Pass),
+        (Action::Fail, &[0.2, 0.4], Fail),
+        (Action::Refer, &[0.2, 0.4], Refer),
+        (Action::Count, &[0.2, 0.4], Pass),
+        (Action::Off, &[0.2, 0.4], Pass),
+        // It was never asked, or only gave nonsense.
+        (Action::Fail, &[], Refer),
+        (Action::Fail, &[f32::NAN], Refer),
+    ] {
+        let model = "theirs".to_owned();
+        let passive = vec![PassivePolicy { model, live: 0.5, action }];
+        let policy = LivenessPolicy { passive, ..only(Challenge::OpenMouth) };
+        let mut check = Liveness::new(policy.clone(), CameraTraits::default(), [1; 32], Mono::ZERO);
+        scores.iter().for_each(|&score| check.passive(0, score));
+        let verdict = run_out(check, &policy, 12, one(obliging(500, 1_200))).1;
+        assert_eq!(verdict.outcome, expected, "{action:?} {scores:?}: {verdict:?}");
+        let named = verdict.signals.iter().any(|signal| signal.name == "passive.theirs");
+        assert_eq!(named, action != Action::Off);
+    }
+}
+
+#[test]
 fn advice_comes_once_and_not_for_a_flicker() {
     let flicker = |now: &Now<'_>| {
         if now.ms.is_multiple_of(1_000) { (0, None) } else { (1, Some(rest())) }
@@ -521,4 +561,18 @@ fn without_video_the_customer_is_referred_to_staff() {
     let Some(KycEvent::Verdict(verdict)) = check.poll() else { panic!("no verdict") };
     assert_eq!((verdict.outcome, verdict.reason.as_str()), (KycOutcome::Refer, "no_video"));
     assert_eq!(verdict.frames, 0);
+}
+
+#[test]
+fn video_that_this_side_was_too_busy_to_take_is_not_missing() {
+    let policy = LivenessPolicy::default();
+    let limit = Duration::from_millis(policy.no_video_timeout_ms);
+    let mut check = Liveness::new(policy, CameraTraits::default(), [0; 32], Mono::ZERO);
+    let came = Mono::ZERO + (limit - Duration::from_millis(1));
+    check.missed(came);
+    check.handle_timeout(Mono::ZERO + limit);
+    assert!(!check.is_done());
+    assert_eq!(check.poll_timeout(), Some(came + limit));
+    check.handle_timeout(came + limit);
+    assert!(check.is_done());
 }

@@ -12,8 +12,9 @@ mod support;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -26,6 +27,10 @@ use vbranch_domain::{
     kyc::{Challenge, KycEvent, KycOutcome, KycRequest, KycVerdict},
 };
 use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy, Output, OutputSink};
+
+/// Real time that a worker gets for each frame: less, and on a busy machine it takes so few of them
+/// that no gesture can be followed.
+const A_TURN: Duration = Duration::from_millis(60);
 
 struct Branch {
     engine: KycEngine,
@@ -117,7 +122,7 @@ fn a_still_photograph_is_seen_but_does_not_pass() {
     let mut tap =
         branch.engine.begin(customer, first_attempt(), [7; 32], events_into(&log), Box::new(|| ()));
     let units = access_units(STILL);
-    for (n, nals) in units.iter().cycle().take(400).enumerate() {
+    for (n, nals) in units.iter().cycle().take(4_000).enumerate() {
         let at = Mono::from_millis(n as u64 * 100);
         branch.clock.set(at);
         // Somebody else's video and the customer's own sound must not matter.
@@ -126,7 +131,7 @@ fn a_still_photograph_is_seen_but_does_not_pass() {
         if verdict(&log.all()).is_some() {
             break;
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(A_TURN);
     }
     let verdict = wait_for_verdict(&log);
     assert_eq!((verdict.outcome, verdict.reason.as_str()), (KycOutcome::Fail, "challenge_timeout"));
@@ -161,6 +166,8 @@ fn feed(make: impl Fn(usize) -> Vec<Bytes>) -> Option<(KycVerdict, u32)> {
         tap.push(TapItem::Frame(frame(customer, make(n), at)));
         thread::sleep(Duration::from_millis(1));
     }
+    // Where the workers were too slow for all that, the time without video begins later.
+    branch.clock.set(Mono::from_millis(40_000));
     Some((wait_for_verdict(&log), asked.load(Ordering::SeqCst)))
 }
 
@@ -249,6 +256,58 @@ fn a_flood_of_frames_is_dropped_up_to_a_key_frame() {
         tap.push(TapItem::Frame(frame(customer, nals, Mono::from_millis(n))));
     }
     assert!(asked.load(Ordering::SeqCst) > 0, "a key frame was asked for");
+}
+
+/// A worker that gets no processor time for long must not make it look as if the camera were off.
+#[test]
+fn frames_that_nobody_had_time_for_are_not_missing_video() {
+    if models().is_none() {
+        return;
+    }
+    let policy = LivenessPolicy { challenge_timeout_ms: 2_000, ..LivenessPolicy::default() };
+    let branch = branch(models_dir(), policy);
+    let (customer, log) = (ParticipantId::random(), Log::default());
+    let (release, held) = mpsc::channel::<()>();
+    let (told, held) = (log.clone(), Mutex::new(held));
+    let hold_at_first_question: OutputSink = Box::new(move |output| {
+        let Output::Event(event) = output else { return };
+        let asks = matches!(event, KycEvent::Challenge { .. });
+        told.push(event);
+        if asks {
+            let _released = held.lock().unwrap().recv();
+        }
+    });
+    let mut tap = branch.engine.begin(
+        customer,
+        first_attempt(),
+        [7; 32],
+        hold_at_first_question,
+        Box::new(|| ()),
+    );
+    let units = access_units(STILL);
+    let mut frames = (0_u64..).map(|n| {
+        let at = Mono::from_millis(n * 100);
+        branch.clock.set(at);
+        (at, frame(customer, units[n as usize % units.len()].clone(), at))
+    });
+    let is_asked = || log.all().iter().any(|e| matches!(e, KycEvent::Challenge { .. }));
+    while !is_asked() {
+        let (at, frame) = frames.next().unwrap();
+        assert!(at < Mono::from_millis(60_000), "no question came: {:?}", log.all());
+        tap.push(TapItem::Frame(frame));
+        thread::sleep(A_TURN);
+    }
+    for (_, frame) in frames.by_ref().take(200) {
+        tap.push(TapItem::Frame(frame));
+    }
+    drop(release);
+    while verdict(&log.all()).is_none() {
+        let (at, frame) = frames.next().unwrap();
+        assert!(at < Mono::from_millis(240_000), "no verdict came: {:?}", log.all());
+        tap.push(TapItem::Frame(frame));
+        thread::sleep(A_TURN);
+    }
+    assert_eq!(wait_for_verdict(&log).reason, "challenge_timeout");
 }
 
 #[test]

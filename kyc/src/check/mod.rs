@@ -8,6 +8,7 @@
 
 mod album;
 mod faces;
+mod passive;
 mod trace;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use crate::{
 };
 use album::Album;
 use faces::FaceBook;
+use passive::PassiveLooks;
 use trace::Trace;
 
 /// When a picture was taken and when it came.
@@ -50,6 +52,7 @@ pub struct FaceCheck {
     liveness: Liveness,
     tracker: FaceTracker,
     faces: FaceBook,
+    passive: PassiveLooks,
     album: Album,
     trace: Option<Trace>,
     identity: IdentityPolicy,
@@ -72,6 +75,7 @@ impl FaceCheck {
             liveness: Liveness::new(policy, request.camera, seed, at),
             tracker: FaceTracker::default(),
             faces: FaceBook::default(),
+            passive: PassiveLooks::default(),
             album: Album::default(),
             trace: Some(Trace::new(seed, at)),
             identity,
@@ -103,6 +107,11 @@ impl FaceCheck {
     /// for every frame, before [`Self::look`] where it is looked at.
     pub fn frame(&mut self, times: PictureTimes) {
         self.liveness.frame(times.rtp);
+    }
+
+    /// Notes that frames came until `at` which this side was too busy to take.
+    pub fn missed(&mut self, at: Mono) {
+        self.liveness.missed(at);
     }
 
     /// Looks at one picture. A model that fails ends the check: staff take over.
@@ -140,6 +149,9 @@ impl FaceCheck {
         self.album.look(picture, face, seen, moment);
         // The detector's looks are dear enough without a template.
         if moment == Moment::AtRest && !report.detected && !self.is_done() {
+            if !models.passive.is_empty() && self.passive.are_due(at) {
+                return self.passive.look(models, picture, face, at, &mut self.liveness);
+            }
             let compared = self.faces.look(models, picture, face, seen, at, &self.identity)?;
             if let Some(comparison) = compared {
                 self.liveness.compared(comparison);

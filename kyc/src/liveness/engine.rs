@@ -15,6 +15,7 @@ use super::{
     identity::{Comparison, Identity, PortraitState},
     look::{FaceObservation, FrameObservation},
     parallax::Parallax,
+    passive::PassiveScores,
     policy::{Action, LivenessPolicy, millis},
     quality,
     sequence::is_turn,
@@ -43,6 +44,8 @@ pub struct Liveness {
     /// The latest moment the engine knows of; time never runs backwards in it.
     now: Mono,
     last_look: Option<Mono>,
+    /// Until then frames came that could not be taken: no fault of the customer's.
+    missed: Option<Mono>,
     last_track: Option<u32>,
     unusable: Option<(Advice, Mono)>,
     adviser: Adviser,
@@ -56,6 +59,7 @@ pub struct Liveness {
     parallax: Parallax,
     stream: StreamWatch,
     identity: Identity,
+    passive: PassiveScores,
     gestures: Vec<KycSignal>,
     presence_sum: f32,
     usable_frames: u32,
@@ -93,6 +97,7 @@ impl Liveness {
             started: at,
             now: at,
             last_look: None,
+            missed: None,
             last_track: None,
             unusable: None,
             adviser: Adviser::default(),
@@ -105,6 +110,7 @@ impl Liveness {
             parallax: Parallax::default(),
             stream: StreamWatch::default(),
             identity: Identity::default(),
+            passive: PassiveScores::default(),
             gestures: Vec::new(),
             presence_sum: 0.0,
             usable_frames: 0,
@@ -156,13 +162,14 @@ impl Liveness {
 
     /// Takes one look at the picture. Looks come in the order of their time.
     pub fn handle(&mut self, seen: &FrameObservation) {
+        let gap = self.last_look.map_or(Duration::ZERO, |last| seen.at.since(last));
+        // First of all: with a picture here, none is missing, however late its turn came.
+        self.last_look = Some(self.last_look.map_or(seen.at, |last| last.max(seen.at)));
         self.handle_timeout(seen.at);
         self.moment = Moment::None;
         if self.is_done() {
             return;
         }
-        let gap = self.last_look.map_or(Duration::ZERO, |last| seen.at.since(last));
-        self.last_look = Some(self.last_look.map_or(seen.at, |last| last.max(seen.at)));
         self.frames = self.frames.saturating_add(1);
         self.stream.look(seen);
 
@@ -228,7 +235,7 @@ impl Liveness {
             _ => None,
         };
         let times = [
-            Some(self.last_look.unwrap_or(self.started) + millis(policy.no_video_timeout_ms)),
+            Some(self.last_video() + millis(policy.no_video_timeout_ms)),
             Some(self.started + millis(policy.overall_timeout_ms)),
             self.unusable.map(|(_, since)| since + millis(policy.unusable_timeout_ms)),
             step,
@@ -244,8 +251,21 @@ impl Liveness {
     /// Whether no picture has come for so long that the check is about to end for it.
     #[must_use]
     pub fn video_overdue(&self, now: Mono) -> bool {
-        let last = self.last_look.unwrap_or(self.started);
-        now.since(last) >= millis(self.policy.no_video_timeout_ms)
+        now.since(self.last_video()) >= millis(self.policy.no_video_timeout_ms)
+    }
+
+    /// Takes what a passive model (which one of the policy's, from 0) says of a picture, `0..=1`.
+    pub fn passive(&mut self, model: usize, score: f32) {
+        self.passive.add(model, score);
+    }
+
+    /// Notes that frames came until `at` which this side was too busy to take.
+    pub fn missed(&mut self, at: Mono) {
+        self.missed = self.missed.max(Some(at));
+    }
+
+    fn last_video(&self) -> Mono {
+        self.last_look.max(self.missed).unwrap_or(self.started)
     }
 
     /// Ends the check for a reason outside the picture (no model, no decodable video).
@@ -525,6 +545,7 @@ impl Liveness {
             stream: self.stream.read(),
             camera: &self.camera,
             identity: &self.identity,
+            passive: &self.passive,
             presence: (self.usable_frames > 0)
                 .then(|| self.presence_sum / self.usable_frames as f32),
         }

@@ -8,6 +8,7 @@ mod flash;
 mod identity;
 mod look;
 mod parallax;
+mod passive;
 mod policy;
 mod quality;
 mod sequence;
@@ -25,5 +26,5 @@ pub use parallax::{Solidity, solidity};
 pub(crate) use policy::millis;
 pub use policy::{
     Action, FlashPolicy, GesturePolicy, IdentityPolicy, LivenessPolicy, ParallaxPolicy,
-    PolicyError, QualityPolicy, StreamPolicy, WatchPolicy,
+    PassivePolicy, PolicyError, QualityPolicy, StreamPolicy, WatchPolicy,
 };

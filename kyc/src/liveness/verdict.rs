@@ -12,6 +12,7 @@ use super::{
     flash::{Answer, FlashReading},
     identity::{Identity, PortraitState},
     parallax::Solidity,
+    passive::PassiveScores,
     policy::{Action, LivenessPolicy},
     stream::{self, StreamReading},
 };
@@ -27,6 +28,7 @@ pub(super) struct Evidence<'a> {
     pub(super) stream: StreamReading,
     pub(super) camera: &'a CameraTraits,
     pub(super) identity: &'a Identity,
+    pub(super) passive: &'a PassiveScores,
     pub(super) presence: Option<f32>,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn fuse(
     identity(&mut all, evidence, policy);
     flash(&mut all, evidence, policy);
     turns(&mut all, evidence, policy);
+    passive(&mut all, evidence, policy);
     stream(&mut all, evidence, policy);
     gestures(&mut all, evidence, policy);
     all.retain(|w| w.action != Action::Off);
@@ -180,6 +183,20 @@ fn turns(all: &mut Vec<Weighed>, evidence: &Evidence<'_>, policy: &LivenessPolic
             all.push(Weighed { signal, action: p.flat, reason: "flat_face" });
         }
     }
+}
+
+/// A model that never gave a score (it is missing, or no look was good enough) has not said "live".
+fn passive(all: &mut Vec<Weighed>, evidence: &Evidence<'_>, policy: &LivenessPolicy) {
+    all.extend(policy.passive.iter().enumerate().map(|(n, p)| {
+        let (score, action) = match evidence.passive.mean(n) {
+            Some(score) => (score, p.action),
+            // Nobody fails for want of a look.
+            None if p.action == Action::Fail => (0.0, Action::Refer),
+            None => (0.0, p.action),
+        };
+        let signal = reach(format!("passive.{}", p.model), score, p.live);
+        Weighed { signal, action, reason: "passive_refused" }
+    }));
 }
 
 fn stream(all: &mut Vec<Weighed>, evidence: &Evidence<'_>, policy: &LivenessPolicy) {

@@ -9,7 +9,7 @@ use vbranch_domain::{
 
 use super::{
     Output, OutputSink,
-    job::Turn,
+    job::{Arrived, Turn},
     video::{Input, Video},
 };
 use crate::{
@@ -47,15 +47,13 @@ impl CheckJob {
 
     /// Decodes everything that has arrived, in order, and looks at the newest picture if one is
     /// due: at most one look a turn, so that jobs take turns fairly.
-    pub(super) fn run(
-        &mut self,
-        models: Option<&FaceModels>,
-        inputs: Vec<Input>,
-        now: Mono,
-    ) -> Turn {
+    pub(super) fn run(&mut self, models: Option<&FaceModels>, arrived: Arrived, now: Mono) -> Turn {
+        if let Some(at) = arrived.dropped {
+            self.check.missed(at);
+        }
         match models {
             None => self.check.refer("models_unavailable"),
-            Some(models) => self.look(models, inputs),
+            Some(models) => self.look(models, arrived.inputs),
         }
         // Where no picture came for too long, says why frames were refused rather than that none
         // came.

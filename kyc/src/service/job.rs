@@ -11,6 +11,14 @@ pub(super) enum Job {
     Watch(Box<WatchJob>),
 }
 
+/// What has come for a job since its last turn.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    pub(super) inputs: Vec<Input>,
+    /// When the newest frame came that found the queue full.
+    pub(super) dropped: Option<Mono>,
+}
+
 /// What a job asks of its surroundings after a turn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
@@ -21,15 +29,10 @@ pub(super) struct Turn {
 }
 
 impl Job {
-    pub(super) fn run(
-        &mut self,
-        models: Option<&FaceModels>,
-        inputs: Vec<Input>,
-        now: Mono,
-    ) -> Turn {
+    pub(super) fn run(&mut self, models: Option<&FaceModels>, arrived: Arrived, now: Mono) -> Turn {
         match self {
-            Self::Check(job) => job.run(models, inputs, now),
-            Self::Watch(job) => job.run(models, inputs, now),
+            Self::Check(job) => job.run(models, arrived, now),
+            Self::Watch(job) => job.run(models, arrived, now),
         }
     }
 

@@ -83,7 +83,7 @@ impl KycEngine {
     pub fn start(config: KycConfig, clock: Arc<dyn Clock>) -> Result<Self, KycStartError> {
         config.policy.check()?;
         let began = clock.mono();
-        let (models, models_error) = match load_models(config.models_dir) {
+        let (models, models_error) = match load_models(config.models_dir, &config.policy) {
             Ok(models) => (Some(models), None),
             Err(error) => (None, Some(error)),
         };
@@ -205,6 +205,12 @@ impl fmt::Debug for KycTap {
     }
 }
 
-fn load_models(folder: PathBuf) -> Result<FaceModels, ModelError> {
-    FaceModels::load(&ModelStore::open(folder)?)
+fn load_models(folder: PathBuf, policy: &LivenessPolicy) -> Result<FaceModels, ModelError> {
+    let store = ModelStore::open(folder)?;
+    let models = FaceModels::load(&store)?.with_passive(&store, policy);
+    for error in models.passive.iter().filter_map(|model| model.as_ref().err()) {
+        let error: &dyn std::error::Error = error;
+        warn!(error, "a passive model of the policy is not asked");
+    }
+    Ok(models)
 }

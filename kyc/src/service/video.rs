@@ -20,6 +20,16 @@ pub(super) enum Input {
     Broken,
 }
 
+impl Input {
+    /// When a frame reached the server.
+    pub(super) const fn arrived(&self) -> Option<Mono> {
+        match self {
+            Self::Frame(frame) => Some(frame.arrived),
+            Self::Broken => None,
+        }
+    }
+}
+
 /// The video of one participant, decoded in order, looked at as often as is due.
 pub(super) struct Video {
     decoder: VideoDecoder,

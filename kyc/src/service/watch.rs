@@ -10,7 +10,7 @@ use vbranch_domain::{MediaKind, Mono, ParticipantId, Tap, TapItem};
 
 use super::{
     KeyframeRequest, Output, OutputSink,
-    job::{Job, Turn},
+    job::{Arrived, Job, Turn},
     video::{Input, Video},
     workers::Shared,
 };
@@ -44,14 +44,9 @@ impl WatchJob {
 
     /// Browsers send pictures that need all those before them, so all are decoded; but only one a
     /// second is turned into a picture and looked at.
-    pub(super) fn run(
-        &mut self,
-        models: Option<&FaceModels>,
-        inputs: Vec<Input>,
-        now: Mono,
-    ) -> Turn {
+    pub(super) fn run(&mut self, models: Option<&FaceModels>, arrived: Arrived, now: Mono) -> Turn {
         if let Some(models) = models
-            && let Some((picture, times)) = self.video.decode(inputs, |_| ())
+            && let Some((picture, times)) = self.video.decode(arrived.inputs, |_| ())
         {
             metrics::counter!("vbranch_kyc_watch_looks_total").increment(1);
             if let Err(error) = self.watch.look(models, &picture, times.arrived) {

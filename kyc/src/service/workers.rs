@@ -9,7 +9,11 @@ use std::{
 
 use vbranch_domain::{Clock, Mono, ParticipantId};
 
-use super::{KeyframeRequest, job::Job, video::Input};
+use super::{
+    KeyframeRequest,
+    job::{Arrived, Job},
+    video::Input,
+};
 use crate::vision::{Embedding, FaceModels};
 
 /// What taps, workers and the engine share.
@@ -39,6 +43,8 @@ struct Slot {
     queued_bytes: usize,
     /// The queue overflowed: nothing is taken before a key frame.
     dropping: bool,
+    /// When the newest frame came that was dropped for that.
+    dropped: Option<Mono>,
     is_ready: bool,
     done: bool,
     deadline: Option<Mono>,
@@ -88,6 +94,7 @@ impl Shared {
                 queue: VecDeque::new(),
                 queued_bytes: 0,
                 dropping: false,
+                dropped: None,
                 is_ready: true,
                 done: false,
                 deadline: None,
@@ -172,7 +179,7 @@ impl Shared {
     }
 
     /// Waits for a job that needs a turn; `None` at shutdown.
-    fn next_turn(&self) -> Option<(u64, Job, Vec<Input>)> {
+    fn next_turn(&self) -> Option<(u64, Job, Arrived)> {
         let mut board = self.board();
         loop {
             if board.closing {
@@ -186,7 +193,9 @@ impl Shared {
                 {
                     slot.is_ready = false;
                     slot.queued_bytes = 0;
-                    return Some((id, job, slot.queue.drain(..).collect()));
+                    let inputs = slot.queue.drain(..).collect();
+                    let dropped = slot.dropped.take();
+                    return Some((id, job, Arrived { inputs, dropped }));
                 }
             }
             board = match board.earliest_deadline() {
@@ -236,12 +245,12 @@ impl Shared {
 
 /// A worker's life.
 pub(super) fn work(shared: &Shared) {
-    while let Some((id, mut job, inputs)) = shared.next_turn() {
-        let had_frames = !inputs.is_empty();
+    while let Some((id, mut job, arrived)) = shared.next_turn() {
+        let had_frames = !arrived.inputs.is_empty();
         let now = shared.clock.mono();
         let turn = catch_unwind(AssertUnwindSafe(|| {
             let began = shared.clock.mono();
-            let turn = job.run(shared.models(), inputs, now);
+            let turn = job.run(shared.models(), arrived, now);
             let took = shared.clock.mono().since(began);
             metrics::histogram!("vbranch_kyc_turn_seconds").record(took.as_secs_f64());
             turn
@@ -291,6 +300,7 @@ impl Slot {
             return;
         };
         if self.dropping && !frame.keyframe {
+            self.dropped = Some(frame.arrived);
             metrics::counter!("vbranch_kyc_dropped_frames_total").increment(1);
             return;
         }
@@ -307,6 +317,8 @@ impl Slot {
         if self.queue.len() > QUEUE_FRAMES || self.queued_bytes > QUEUE_BYTES {
             let dropped = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
             metrics::counter!("vbranch_kyc_dropped_frames_total").increment(dropped);
+            let frames = self.queue.iter().filter_map(Input::arrived);
+            self.dropped = frames.max().max(self.dropped);
             self.queue.clear();
             self.queued_bytes = 0;
             self.dropping = true;

@@ -51,6 +51,9 @@ pub(super) const QUICK: usize = 160;
 const MIN_SCORE: f32 = 0.6;
 /// Boxes that overlap more than this are one face: OpenCV's default.
 const MAX_OVERLAP: f32 = 0.3;
+/// Of several faces, those smaller than this share of the largest one's area are pictures on a
+/// wall or people far behind, not a second person at the counter.
+const BYSTANDER: f32 = 0.1;
 /// No more faces than this are reported; more would tell nothing new, and the cost of comparing
 /// boxes grows with the square.
 const MAX_FACES: usize = 16;
@@ -99,6 +102,15 @@ impl Detector {
         found.truncate(MAX_CANDIDATES);
         Ok(suppress(found))
     }
+}
+
+/// The largest of the faces found, and how many people are at the counter; `None` where nobody is.
+#[must_use]
+pub fn largest_of(found: &[Detection]) -> Option<(&Detection, u32)> {
+    let largest = found.iter().max_by(|a, b| a.face.area().total_cmp(&b.face.area()))?;
+    let limit = largest.face.area() * BYSTANDER;
+    let count = found.iter().filter(|d| d.face.area() >= limit).count();
+    Some((largest, u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 /// The picture in the upper left corner of a black square of `side` pixels, scaled by area so that

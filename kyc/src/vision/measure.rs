@@ -253,7 +253,7 @@ pub(super) fn rigid(mesh: &Mesh) -> Rigid {
 
 /// Watches single pixels from picture to picture.
 #[derive(Default)]
-pub(super) struct SceneReader {
+pub(crate) struct SceneReader {
     last: Vec<u8>,
     size: (usize, usize),
 }
@@ -262,7 +262,7 @@ impl SceneReader {
     /// Pixels a side that are compared.
     const GRID: usize = 48;
 
-    pub(super) fn read(&mut self, picture: &Picture) -> Scene {
+    pub(crate) fn read(&mut self, picture: &Picture) -> Scene {
         let (width, height) = (picture.width(), picture.height());
         let grid = Self::GRID;
         let mut pixels = Vec::with_capacity(grid * grid);

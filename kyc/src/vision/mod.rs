@@ -13,10 +13,10 @@ mod pipeline;
 pub mod portrait;
 mod track;
 
-pub use detect::{Detection, Detector};
+pub use detect::{Detection, Detector, largest_of};
 pub use embed::{Embedder, Embedding};
 pub use geometry::{BoxF, CropFrame, Grid, Point};
-pub(crate) use measure::linear;
+pub(crate) use measure::{SceneReader, linear};
 pub use mesh::{Blendshapes, Mesh, MeshReader, Pose};
 pub use network::{InferenceError, Network};
 pub use passive::{Activation, ChannelOrder, Layout, PassiveModel, PassiveShape};

@@ -9,8 +9,12 @@ use super::{
     embed::Embedder,
     mesh::MeshReader,
     network::InferenceError,
+    passive::PassiveModel,
 };
-use crate::models::{ModelError, ModelStore};
+use crate::{
+    liveness::LivenessPolicy,
+    models::{ModelError, ModelStore},
+};
 
 /// Names of the models that [`FaceModels`] cannot do without, as in the manifest.
 pub const VISION_MODELS: [&str; 3] = ["yunet", "face_landmarks", "face_blendshapes"];
@@ -28,6 +32,8 @@ pub struct FaceModels {
     pub mesh: MeshReader,
     /// Tells faces apart; why not, where its model is missing or broken.
     pub embedder: Result<Embedder, ModelError>,
+    /// Passive models in the order of the policy; why not, where one is missing or broken.
+    pub passive: Vec<Result<PassiveModel, ModelError>>,
     /// Which files these are.
     pub digests: Vec<KycModel>,
 }
@@ -60,7 +66,21 @@ impl FaceModels {
             .filter_map(|name| store.entry(name))
             .map(|entry| KycModel { name: entry.name.clone(), sha256: entry.sha256.clone() })
             .collect();
-        Ok(Self { detector, quick, mesh: mesh?, embedder, digests })
+        Ok(Self { detector, quick, mesh: mesh?, embedder, passive: Vec::new(), digests })
+    }
+
+    /// These models and the imported ones that a policy names. One that cannot be used does not stop
+    /// the others: the checks say that it was not asked.
+    #[must_use]
+    pub fn with_passive(mut self, store: &ModelStore, policy: &LivenessPolicy) -> Self {
+        for wanted in &policy.passive {
+            let model = store.passive(&wanted.model).map(|(model, manifest)| {
+                self.digests.push(KycModel { name: manifest.name, sha256: manifest.sha256 });
+                model
+            });
+            self.passive.push(model);
+        }
+        self
     }
 }
 

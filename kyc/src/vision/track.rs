@@ -5,7 +5,7 @@ use std::time::Duration;
 use vbranch_domain::Mono;
 
 use super::{
-    detect::Detection,
+    detect::{Detection, largest_of},
     geometry::{BoxF, CropFrame, Point},
     measure::{self, FaceLight, SceneReader},
     mesh::{Blendshapes, Mesh, Pose},
@@ -64,9 +64,6 @@ const DETECT_EVERY: Duration = Duration::from_millis(1_000);
 const LOST_BELOW: f32 = 0.5;
 /// A face found again that overlaps the lost one this much is taken for the same.
 const SAME_FACE: f32 = 0.3;
-/// Of several faces, those smaller than this share of the largest one's area are pictures on a
-/// wall or people far behind, not a second person at the counter.
-const BYSTANDER: f32 = 0.1;
 
 /// Corners of each eye, tip of the nose and corners of the mouth, as mesh points.
 const FIVE: [[usize; 2]; 5] = [[33, 133], [362, 263], [1, 4], [61, 61], [291, 291]];
@@ -142,16 +139,13 @@ impl FaceTracker {
     ) -> Result<Option<Detection>, InferenceError> {
         let found = models.detector.detect(picture)?;
         self.detected = Some(at);
-        let largest = found.iter().max_by(|a, b| a.face.area().total_cmp(&b.face.area()));
-        let Some(largest) = largest else {
+        let Some((largest, faces)) = largest_of(&found) else {
             // A head turned far is often missed by the detector but not by the mesh, so a face
             // that is being followed is not given up here.
             self.faces = 0;
             return Ok(None);
         };
-        let limit = largest.face.area() * BYSTANDER;
-        let count = found.iter().filter(|d| d.face.area() >= limit).count();
-        self.faces = u32::try_from(count).unwrap_or(u32::MAX);
+        self.faces = faces;
         let same = self.last.is_some_and(|last| last.iou(&largest.face) >= SAME_FACE);
         if !same {
             self.track = self.track.wrapping_add(1);

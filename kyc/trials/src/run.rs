@@ -150,11 +150,12 @@ impl Stage {
     /// When one is missing.
     pub fn load(places: &Places) -> anyhow::Result<Self> {
         let cast = Cast::load(&places.films, &places.notes)?;
-        let models = FaceModels::load(&ModelStore::open(&places.models)?)?;
         let policy = match &places.policy {
             Some(path) => LivenessPolicy::from_toml(&std::fs::read_to_string(path)?)?,
             None => LivenessPolicy::default(),
         };
+        let store = ModelStore::open(&places.models)?;
+        let models = FaceModels::load(&store)?.with_passive(&store, &policy);
         let portraits = cast
             .subjects
             .iter()

@@ -10,8 +10,8 @@ mod sections;
 
 pub use rules::PolicyError;
 pub use sections::{
-    Action, FlashPolicy, GesturePolicy, IdentityPolicy, ParallaxPolicy, QualityPolicy,
-    StreamPolicy, WatchPolicy,
+    Action, FlashPolicy, GesturePolicy, IdentityPolicy, ParallaxPolicy, PassivePolicy,
+    QualityPolicy, StreamPolicy, WatchPolicy,
 };
 
 /// The settings of a liveness check. Times are in milliseconds, angles in degrees, scores in
@@ -57,6 +57,8 @@ pub struct LivenessPolicy {
     pub stream: StreamPolicy,
     /// Whose face it is.
     pub identity: IdentityPolicy,
+    /// Imported models that guess whether the face is a living one; none by default.
+    pub passive: Vec<PassivePolicy>,
     /// The watch over faces in the call.
     pub watch: WatchPolicy,
 }
@@ -88,6 +90,7 @@ impl Default for LivenessPolicy {
             parallax: ParallaxPolicy::default(),
             stream: StreamPolicy::default(),
             identity: IdentityPolicy::default(),
+            passive: Vec::new(),
             watch: WatchPolicy::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Which settings can work.
 
+use std::collections::BTreeSet;
+
 use super::LivenessPolicy;
 
 /// Settings that cannot work. All that is wrong is in one message.
@@ -16,7 +18,7 @@ impl LivenessPolicy {
     /// # Errors
     /// Lists everything that cannot.
     pub fn check(&self) -> Result<(), PolicyError> {
-        let rules = [self.course(), self.movements(), self.scores()].concat();
+        let rules = [self.course(), self.movements(), self.scores(), self.models()].concat();
         let wrong: Vec<String> =
             rules.iter().filter(|(ok, _)| !ok).map(|(_, what)| (*what).to_owned()).collect();
         if wrong.is_empty() { Ok(()) } else { Err(PolicyError(wrong)) }
@@ -82,6 +84,18 @@ impl LivenessPolicy {
                 "gestures.turn_min_ms < turn_max_ms and move_min_ms < move_max_ms must hold",
             ),
             (g.wrong_most >= 0.0, "gestures.wrong_most must not be negative"),
+        ]
+    }
+
+    fn models(&self) -> Vec<Rule> {
+        let names: BTreeSet<&str> = self.passive.iter().map(|p| p.model.as_str()).collect();
+        vec![
+            (names.len() == self.passive.len(), "passive must not name a model twice"),
+            (names.len() <= 8, "passive must not name more than 8 models"),
+            (
+                self.passive.iter().all(|p| (0.0..=1.0).contains(&p.live)),
+                "passive.live must lie in 0 to 1",
+            ),
         ]
     }
 

@@ -16,6 +16,18 @@ pub enum Action {
     Fail,
 }
 
+/// What a passive model of the operator's counts for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassivePolicy {
+    /// Name of an imported model.
+    pub model: String,
+    /// A face whose mean score over the check is less than this is not taken for a living one.
+    pub live: f32,
+    /// What follows then.
+    pub action: Action,
+}
+
 /// When a movement is the gesture asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

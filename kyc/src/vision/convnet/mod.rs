@@ -1,7 +1,7 @@
 //! A small runner for the convolutional networks that look at every picture (face mesh, face
 //! detector), written for them because the general one takes most of its time beside the
 //! arithmetic: it turns each parametric ReLU into four passes over memory, and packs every image
-//! anew before each of the many 1x1 convolutions on few channels. See `docs/adr/0011`.
+//! anew before each of the many 1x1 convolutions on few channels. See `docs/adr/0009`.
 //!
 //! It takes an ONNX file whose nodes it all knows and leaves every other to the general runner.
 //! Pixels keep their channels together, in groups of eight; activations and residual additions

@@ -63,7 +63,7 @@ pub(super) fn eval(options: &Eval) -> ExitCode {
         Ok(clips) => clips,
         Err(error) => return complain(USAGE, &error),
     };
-    let models = match load(&options.place) {
+    let models = match load(&options.place, &policy) {
         Ok(models) => models,
         Err(code) => return code,
     };
@@ -95,8 +95,15 @@ fn policy(options: &Eval) -> Result<LivenessPolicy, ExitCode> {
         .map_err(|e| complain(USAGE, &format!("{}: {e}", file.display())))
 }
 
-fn load(place: &Place) -> Result<FaceModels, ExitCode> {
-    FaceModels::load(&open(place)?).map_err(|e| complain(1, &e))
+fn load(place: &Place, policy: &LivenessPolicy) -> Result<FaceModels, ExitCode> {
+    let store = open(place)?;
+    let models =
+        FaceModels::load(&store).map_err(|e| complain(1, &e))?.with_passive(&store, policy);
+    let broken = models.passive.iter().find_map(|model| model.as_ref().err());
+    match broken {
+        Some(error) => Err(complain(1, error)),
+        None => Ok(models),
+    }
 }
 
 fn clip_line(clip: &ClipReport) -> String {
@@ -135,7 +142,7 @@ pub(super) fn match_eval(options: &MatchEval) -> ExitCode {
         Ok(pairs) => pairs,
         Err(error) => return complain(USAGE, &format!("{}: {error}", options.pairs.display())),
     };
-    let models = match load(&options.place) {
+    let models = match load(&options.place, &LivenessPolicy::default()) {
         Ok(models) => models,
         Err(code) => return code,
     };
