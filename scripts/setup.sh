@@ -15,6 +15,7 @@ main() {
     npm_ci die web-client/e2e
     install_cargo_deny
     python_venv die "$TOOLS/verifier-venv" recorder/verifier/requirements-test.txt
+    python_venv die "$TOOLS/s3-venv" recorder/s3-server/requirements.txt
   fi
 }
 

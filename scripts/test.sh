@@ -80,15 +80,19 @@ stage_lint() {
 # crates compiled twice.
 stage_build() { cargo build --workspace --all-targets --locked; }
 
-stage_unit() { cargo test --workspace --no-fail-fast --locked; }
+# The S3 server that the stores' tests start is in the second environment.
+stage_unit() {
+  VBRANCH_S3_PYTHON="$TOOLS/s3-venv/bin/python" cargo test --workspace --no-fail-fast --locked
+}
 
-# Unit tests run a few hundred of these where Python has what it takes.
+# Unit tests run a few hundred of these where Python has what it takes. The whole workspace is named
+# because a single crate would have dependencies compiled anew, with other features.
 stage_evidence() {
   local venv="$TOOLS/verifier-venv"
-  "$venv/bin/ruff" check --quiet recorder/verifier
-  "$venv/bin/ruff" format --quiet --check recorder/verifier
-  VBRANCH_PYTHON="$venv/bin/python" VBRANCH_MUTANTS=4000 \
-    cargo test -p vbranch-recorder --locked differential -- --nocapture
+  "$venv/bin/ruff" check --quiet recorder/verifier recorder/s3-server
+  "$venv/bin/ruff" format --quiet --check recorder/verifier recorder/s3-server
+  VBRANCH_PYTHON="$venv/bin/python" VBRANCH_MUTANTS=10000 \
+    cargo test --workspace --lib --locked differential -- --nocapture
 }
 
 stage_models() {

@@ -90,6 +90,10 @@ id!(
     UserId
 );
 id!(
+    /// One film made of a recording.
+    FilmId
+);
+id!(
     /// One authorised viewing of a recording.
     ReplayId
 );

@@ -15,7 +15,7 @@ pub mod timeline;
 
 pub use call::{Quality, QualityCause, Seat, Slot};
 pub use clock::{Clock, Mono, SystemClock, UnixMillis};
-pub use id::{CallId, ParticipantId, RecordingId, ReplayId, UserId, VisitId};
+pub use id::{CallId, FilmId, ParticipantId, RecordingId, ReplayId, UserId, VisitId};
 pub use media::{EncodedFrame, Leg, MediaKind, Payload, RtpTime, TrackId, VideoCodec};
 pub use redact::Redacted;
 pub use tap::{Tap, TapItem};

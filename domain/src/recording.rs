@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMillis,
-    id::{CallId, InvalidId, ParticipantId, RecordingId, VisitId},
+    id::{CallId, FilmId, InvalidId, ParticipantId, RecordingId, VisitId},
     media::MediaKind,
     timeline::TimelineKind,
 };
@@ -293,6 +293,48 @@ pub struct ReplayGap {
     pub kind: MediaKind,
     /// Why, e.g. `loss`, `reconnect`, `overflow`, `crash`.
     pub cause: String,
+}
+
+/// How the parties stand in a film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FilmLayout {
+    /// Side by side, all of one size; shared screens below.
+    #[default]
+    Side,
+    /// The first track large, the others small in its lower right corner.
+    Pip,
+}
+
+/// How a film is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FilmState {
+    /// It is being made.
+    Making,
+    /// It can be fetched.
+    Made,
+    /// It could not be made.
+    Failed,
+}
+
+/// A film of a recording that is being made or kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FilmStatus {
+    /// Which.
+    pub film: FilmId,
+    /// How it is.
+    pub state: FilmState,
+    /// How much of the recording is in it.
+    pub position_ms: u64,
+    /// How long the recording is.
+    pub total_ms: u64,
+    /// SHA-256 of the file, hex, once it is made.
+    pub sha256: Option<String>,
+    /// Its length in bytes, once it is made.
+    pub len: u64,
+    /// Tracks whose pictures are not, or not always, in it, with the reason.
+    pub left_out: Vec<String>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use vbranch_domain::{RecordingId, UnixMillis};
 
 use crate::{
-    archive::Archive,
     error::RecorderError,
     keys::DataKey,
     log::{Access, EvidenceLog, LogEntry},
@@ -22,6 +21,8 @@ pub enum AccessKind {
     Replay,
     /// Someone took a copy.
     Export,
+    /// Someone had a film made of it.
+    Film,
 }
 
 /// An access to a recording, for the evidence log.
@@ -39,9 +40,10 @@ pub struct AccessLeaf {
     pub at: UnixMillis,
 }
 
-/// Seals the reason and enters the access.
+/// Seals the reason under the recording's data key and enters the access. Without the key, which is
+/// destroyed then, the reason is not written down.
 pub(crate) fn log_access(
-    archive: &Archive,
+    key: Option<&DataKey>,
     log: &EvidenceLog,
     leaf: &AccessLeaf,
 ) -> Result<(), RecorderError> {
@@ -49,28 +51,35 @@ pub(crate) fn log_access(
     if leaf.reason.trim().is_empty() || leaf.reason.len() > MAX_REASON || !good_user {
         return Err(RecorderError::Config("an access needs a user and a reason".to_owned()));
     }
-    let manifest = archive.manifest(leaf.recording)?;
-    let key = archive.data_key(&manifest)?.access(leaf.recording)?;
-    let context = access_context(leaf.recording, &leaf.user, leaf.at);
-    let sealed = seal(&key, &context, leaf.reason.as_bytes())?;
+    let reason_sealed = match key {
+        None => String::new(),
+        Some(key) => {
+            let context = access_context(leaf.recording, &leaf.user, leaf.at);
+            let key = key.access(leaf.recording)?;
+            BASE64_STANDARD.encode(seal(&key, &context, leaf.reason.as_bytes())?)
+        }
+    };
     let access = Access {
         recording: leaf.recording,
         user: leaf.user.clone(),
-        reason_sealed: BASE64_STANDARD.encode(sealed),
+        reason_sealed,
         at_ms: leaf.at,
     };
     let entry = match leaf.kind {
         AccessKind::Replay => LogEntry::Replay(access),
         AccessKind::Export => LogEntry::Export(access),
+        AccessKind::Film => LogEntry::Film(access),
     };
-    Ok(log.append(&entry)?)
+    log.append(&entry)?;
+    Ok(())
 }
 
 pub(crate) fn open_access(key: &DataKey, entry: LogEntry) -> Option<AccessLeaf> {
     let (kind, access) = match entry {
         LogEntry::Replay(access) => (AccessKind::Replay, access),
         LogEntry::Export(access) => (AccessKind::Export, access),
-        LogEntry::Manifest { .. } => return None,
+        LogEntry::Film(access) => (AccessKind::Film, access),
+        _ => return None,
     };
     let sealed = BASE64_STANDARD.decode(&access.reason_sealed).ok()?;
     let context = access_context(access.recording, &access.user, access.at_ms);

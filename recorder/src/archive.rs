@@ -23,7 +23,8 @@ use crate::{
     disk::Disk,
     error::RecorderError,
     hash::Sha256,
-    keys::{DataKey, EvidencePublicKey, KeyEncryptionKey, WrappedKey},
+    keys::{DataKey, EvidencePublicKey, KeyHolder, WrappedKey},
+    lifecycle::is_destroyed,
     manifest::{
         MAX_MANIFEST, Manifest, Sealed, SegmentEntry, Track, init_context, segment_context,
     },
@@ -35,10 +36,13 @@ use crate::{
 /// Manifests kept parsed: about as many replays as run at a time. Beyond, all are let go of.
 const CACHED: usize = 16;
 
+/// The largest wrapped key read.
+const MAX_KEY: u64 = 16 * 1024;
+
 /// See the module's documentation.
 pub(crate) struct Archive {
     pub stores: [Arc<dyn Store>; 2],
-    pub kek: Arc<dyn KeyEncryptionKey>,
+    pub kek: Arc<dyn KeyHolder>,
     pub public: EvidencePublicKey,
     /// Where the folder is.
     pub disk: Arc<dyn Disk>,
@@ -131,20 +135,30 @@ impl Archive {
         Ok(manifest)
     }
 
-    /// The wrapped data key the manifest names.
-    pub fn wrapped_key(&self, manifest: &Manifest) -> Result<WrappedKey, RecorderError> {
-        let name = ObjectName::key(manifest.recording);
-        self.by_health()
-            .filter_map(|store| store.get(&name, 4096).ok())
-            .filter_map(|bytes| serde_json::from_slice::<WrappedKey>(&bytes).ok())
-            .find(|key| key.id() == manifest.key.id)
-            .ok_or(RecorderError::NoGoodCopy)
+    /// The data key of a sealed recording, as wrapped and in clear: that of the manifest, whatever
+    /// a store has under its name.
+    pub fn keys(&self, manifest: &Manifest) -> Result<(WrappedKey, DataKey), RecorderError> {
+        let recording = manifest.recording;
+        if is_destroyed(self, recording)? {
+            return Err(RecorderError::Destroyed);
+        }
+        let name = ObjectName::key(recording);
+        let mut fault = None;
+        for store in self.by_health() {
+            let Ok(bytes) = store.get(&name, MAX_KEY) else { continue };
+            let Ok(wrapped) = serde_json::from_slice::<WrappedKey>(&bytes) else { continue };
+            match self.kek.unwrap(recording, &wrapped) {
+                Ok(key) if key.id(recording)? == manifest.key.id => return Ok((wrapped, key)),
+                Ok(_) => {}
+                Err(error) => fault = Some(error),
+            }
+        }
+        Err(fault.map_or(RecorderError::NoGoodCopy, RecorderError::Key))
     }
 
     /// The data key of a sealed recording.
     pub fn data_key(&self, manifest: &Manifest) -> Result<DataKey, RecorderError> {
-        let wrapped = self.wrapped_key(manifest)?;
-        Ok(self.kek.unwrap(manifest.recording, &wrapped)?)
+        Ok(self.keys(manifest)?.1)
     }
 
     /// A sealed object as the manifest describes it, from whichever store has a good copy.
@@ -210,6 +224,7 @@ pub(crate) fn playlist(track: &Track) -> String {
             init: InitHash(segment.init.0),
             start: Duration::from_micros(segment.start_us),
             duration: Duration::from_micros(segment.duration_us),
+            keyframe: segment.keyframe,
         })
         .collect();
     vod_playlist(&segments, |resource| match resource {

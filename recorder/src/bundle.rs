@@ -3,7 +3,9 @@
 //! ```text
 //! manifest.json   manifest.sig     the recording, signed
 //! log-entry.json  log-proof.txt    its entry in the evidence log, with the way to a checkpoint
-//! key.json                         the data key, wrapped
+//! log-consistency.txt              that the log only grew since before the recording was sealed
+//! key.json                         the data key, wrapped; or, once it is destroyed,
+//! destruction.json  destruction-proof.txt   the destruction's entry in the log
 //! evidence.pub                     for reference; verifiers bring their own
 //! export.json     export.sig       who took this copy, and the files under media/
 //! objects/        <track>/<sequence>.seg, <track>/<hash>.init, artifacts/<name>.sealed
@@ -27,6 +29,9 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const MANIFEST_SIG: &str = "manifest.sig";
 pub(crate) const LOG_ENTRY: &str = "log-entry.json";
 pub(crate) const LOG_PROOF: &str = "log-proof.txt";
+pub(crate) const LOG_CONSISTENCY: &str = "log-consistency.txt";
+pub(crate) const DESTRUCTION: &str = "destruction.json";
+pub(crate) const DESTRUCTION_PROOF: &str = "destruction-proof.txt";
 pub(crate) const KEY: &str = "key.json";
 pub(crate) const PUBLIC_KEY: &str = "evidence.pub";
 pub(crate) const EXPORT: &str = "export.json";
@@ -35,18 +40,20 @@ pub(crate) const DATA_KEY: &str = "data.key";
 pub(crate) const OBJECTS: &str = "objects";
 pub(crate) const MEDIA: &str = "media";
 /// Name and version of `export.json`.
-pub(crate) const EXPORT_FORMAT: &str = "vbranch-export/1";
+pub(crate) const EXPORT_FORMAT: &str = "vbranch-export/2";
 
 /// `export.json`: which copy this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportRecord {
-    /// `vbranch-export/1`.
+    /// `vbranch-export/2`.
     pub format: String,
     /// Of which recording.
     pub recording: RecordingId,
     /// SHA-256 of its manifest.
     pub manifest_sha256: Sha256,
+    /// SHA-256 of `key.json`; none where the recording was destroyed.
+    pub key_sha256: Option<Sha256>,
     /// Who made it.
     pub by: String,
     /// When.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use vbranch_domain::recording::{RecorderEvent, StoreId};
 
+use crate::{keys::EscrowPublicKey, lifecycle::RetentionRules, store::StorePlace};
+
 /// Told of every [`RecorderEvent`], on the recorder's own thread: must return at once and must not
 /// call the recorder.
 pub type OnEvent = Box<dyn Fn(RecorderEvent) + Send + Sync>;
@@ -17,23 +19,13 @@ pub struct RecorderPaths {
     pub log: PathBuf,
     /// Keys: `kek.key`, `evidence.key`, and `evidence.pub` for auditors to take.
     pub keys: PathBuf,
-    /// The first store.
-    pub store_a: PathBuf,
-    /// The second store; on another disk, or better another machine.
-    pub store_b: PathBuf,
 }
 
 impl RecorderPaths {
     /// The embedded default: all below one folder.
     #[must_use]
     pub fn under(data: &Path) -> Self {
-        Self {
-            recordings: data.join("recordings"),
-            log: data.join("log"),
-            keys: data.join("keys"),
-            store_a: data.join("store-a"),
-            store_b: data.join("store-b"),
-        }
+        Self { recordings: data.join("recordings"), log: data.join("log"), keys: data.join("keys") }
     }
 }
 
@@ -52,11 +44,17 @@ pub enum StoresRequired {
 pub struct RecorderConfig {
     /// Where everything lives.
     pub paths: RecorderPaths,
+    /// The two stores: on two disks, or better two machines.
+    pub stores: [StorePlace; 2],
     /// How many stores must acknowledge before business begins.
     pub stores_required: StoresRequired,
     /// Bytes of the working folder's disk that sealed objects may take while neither store does.
     /// When they are used up, some 64 MB wait in memory, then segments are declared lost.
     pub spool_bytes: u64,
+    /// A second key holder, who gets a copy of every data key.
+    pub escrow: Option<EscrowPublicKey>,
+    /// How long recordings are kept.
+    pub retention: RetentionRules,
     /// Name of the evidence log, unique to this branch, like `bank.example/branch-1`.
     pub log_origin: String,
 }

@@ -29,6 +29,8 @@ pub(crate) trait Disk: Send + Sync {
         bytes.truncate(len);
         Ok(bytes)
     }
+    /// The length of a file.
+    fn len(&self, path: &Path) -> Result<u64, StoreError>;
     /// Makes a folder in one that is there.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Flushes a folder: the names in it.
@@ -78,6 +80,14 @@ impl Disk for OsDisk {
         })?;
         file.take(len as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn len(&self, path: &Path) -> Result<u64, StoreError> {
+        match fs::metadata(path) {
+            Ok(found) if found.is_file() => Ok(found.len()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Err(StoreError::NotFound),
+        }
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

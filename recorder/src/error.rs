@@ -1,5 +1,7 @@
 //! What can go wrong for the recorder's callers.
 
+use vbranch_domain::UnixMillis;
+
 use crate::{
     canonical::CanonicalError, journal::JournalError, keys::KeyError, log::LogError,
     seal::SealError, store::StoreError,
@@ -41,6 +43,18 @@ pub enum RecorderError {
     /// Settings that cannot be.
     #[error("{0}")]
     Config(String),
+    /// The recording's keys are destroyed.
+    #[error("the recording was destroyed: its media can never be opened again")]
+    Destroyed,
+    /// The recording is under legal hold.
+    #[error("the recording is under legal hold")]
+    Held,
+    /// The recording must still be kept.
+    #[error("the recording must be kept until {}", day_of(*.0))]
+    Retained(UnixMillis),
+    /// What was asked for cannot be done now.
+    #[error("{0}")]
+    Refused(String),
     /// An object is in no store as it should be.
     #[error("no store has a good copy of this object")]
     NoGoodCopy,
@@ -80,4 +94,10 @@ impl RecorderError {
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
+}
+
+/// A day as people write it, in UTC.
+pub(crate) fn day_of(at: UnixMillis) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(at.0);
+    at.map_or_else(|| "forever".to_owned(), |at| at.format("%Y-%m-%d").to_string())
 }

@@ -1,34 +1,31 @@
 //! Writing an evidence bundle: everything an outsider needs to check a recording offline.
 
 use std::{
-    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
-    sync::{Arc, Mutex},
 };
 
 use vbranch_domain::{RecordingId, UnixMillis};
 
 use crate::{
     access::{AccessKind, AccessLeaf, log_access},
-    archive::{Archive, spool_of},
+    archive::Archive,
     bundle::{
-        DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
-        MANIFEST, MANIFEST_SIG, MediaFile, MediaPlan, OBJECTS, PUBLIC_KEY, media_plan,
+        DATA_KEY, DESTRUCTION, DESTRUCTION_PROOF, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord,
+        KEY, LOG_CONSISTENCY, LOG_ENTRY, LOG_PROOF, MANIFEST, MANIFEST_SIG, MediaFile, MediaPlan,
+        OBJECTS, PUBLIC_KEY, media_plan,
     },
     canonical,
-    config::RecorderConfig,
-    disk::OsDisk,
     error::RecorderError,
     hash::{Hasher, Sha256},
-    keys::{DataKey, EvidenceKey, FileKek},
+    keys::{DataKey, EvidenceKey, WrappedKey},
     log::EvidenceLog,
     manifest::{Manifest, Sealed},
     segment::InitHash,
     service::{Recorder, Shared},
-    store::{FsStore, ObjectName, Store},
+    store::ObjectName,
 };
 
 /// What to put into a bundle, and for whom.
@@ -44,36 +41,6 @@ pub struct ExportOptions {
     pub media: bool,
     /// Also write the data key **in clear**, for a receiver who is to check the plaintext.
     pub data_key: bool,
-}
-
-/// Exports from the data folder, also while a server is running on it.
-pub fn export(
-    config: &RecorderConfig,
-    recording: RecordingId,
-    out: &Path,
-    options: &ExportOptions,
-) -> Result<ExportRecord, RecorderError> {
-    let paths = &config.paths;
-    let (kek, evidence) = (paths.keys.join("kek.key"), paths.keys.join("evidence.key"));
-    // Opening would make new ones, which open nothing.
-    if !kek.exists() || !evidence.exists() || !paths.recordings.is_dir() {
-        return Err(RecorderError::Config("no recordings and keys in this data folder".to_owned()));
-    }
-    let evidence = Arc::new(EvidenceKey::open(&evidence)?);
-    let stores: [Arc<dyn Store>; 2] =
-        [Arc::new(FsStore::new(&paths.store_a)), Arc::new(FsStore::new(&paths.store_b))];
-    let archive = Archive {
-        stores,
-        kek: Arc::new(FileKek::open(&kek)?),
-        public: evidence.public(),
-        disk: Arc::new(OsDisk),
-        folder: paths.recordings.clone(),
-        cache: Mutex::new(HashMap::new()),
-        spool: Arc::new(FsStore::new(spool_of(&paths.recordings))),
-        troubled: Default::default(),
-    };
-    let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;
-    Exporter { archive: &archive, log: &log, evidence: &evidence }.run(recording, out, options)
 }
 
 impl Recorder {
@@ -101,14 +68,15 @@ impl Shared {
     }
 }
 
-struct Exporter<'a> {
-    archive: &'a Archive,
-    log: &'a EvidenceLog,
-    evidence: &'a EvidenceKey,
+/// What a bundle is made of.
+pub(crate) struct Exporter<'a> {
+    pub archive: &'a Archive,
+    pub log: &'a EvidenceLog,
+    pub evidence: &'a EvidenceKey,
 }
 
 impl Exporter<'_> {
-    fn run(
+    pub fn run(
         &self,
         recording: RecordingId,
         out: &Path,
@@ -116,7 +84,11 @@ impl Exporter<'_> {
     ) -> Result<ExportRecord, RecorderError> {
         let signed = self.archive.signed_manifest(recording)?;
         let manifest = self.archive.parse(recording, &signed)?;
-        let key = self.archive.data_key(&manifest)?;
+        let keys = match self.archive.keys(&manifest) {
+            // What can still be shown is: all but what was said and seen.
+            Err(RecorderError::Destroyed) if !options.media && !options.data_key => None,
+            other => Some(other?),
+        };
         new_folder(out)?;
         // On the log before anything leaves.
         let leaf = AccessLeaf {
@@ -126,23 +98,24 @@ impl Exporter<'_> {
             reason: options.reason.clone(),
             at: options.at,
         };
-        log_access(self.archive, self.log, &leaf)?;
-        let proof = self.log.prove(recording)?.ok_or(RecorderError::NotFound)?;
+        log_access(keys.as_ref().map(|(_, key)| key), self.log, &leaf)?;
         write(out, MANIFEST, &signed.bytes)?;
         write(out, MANIFEST_SIG, &signed.signature)?;
-        write(out, LOG_ENTRY, &proof.entry)?;
-        write(out, LOG_PROOF, proof.to_text().as_bytes())?;
-        write(out, KEY, &canonical::to_bytes(&self.archive.wrapped_key(&manifest)?)?)?;
         write(out, PUBLIC_KEY, self.evidence.public().to_pem().as_bytes())?;
+        let key_sha256 = self.key(out, &manifest, keys.as_ref().map(|(wrapped, _)| wrapped))?;
         self.copy_objects(out, &manifest)?;
-        let media = if options.media { self.media(out, &manifest, &key)? } else { Vec::new() };
-        if options.data_key {
+        let (mut media, key) = (Vec::new(), keys.as_ref().map(|(_, key)| key));
+        if let Some(key) = key.filter(|_| options.media) {
+            media = self.media(out, &manifest, key)?;
+        }
+        if let Some(key) = key.filter(|_| options.data_key) {
             write(out, DATA_KEY, format!("{}\n", *key.to_hex()).as_bytes())?;
         }
         let record = ExportRecord {
             format: EXPORT_FORMAT.to_owned(),
             recording,
             manifest_sha256: Sha256::of(&signed.bytes),
+            key_sha256,
             by: options.by.clone(),
             at_ms: options.at,
             media,
@@ -151,6 +124,32 @@ impl Exporter<'_> {
         write(out, EXPORT, &bytes)?;
         write(out, EXPORT_SIG, &self.evidence.sign(&bytes))?;
         Ok(record)
+    }
+
+    /// Writes what the log says, and the wrapped key or else its destruction. Returns the hash of
+    /// `key.json`.
+    fn key(
+        &self,
+        out: &Path,
+        manifest: &Manifest,
+        wrapped: Option<&WrappedKey>,
+    ) -> Result<Option<Sha256>, RecorderError> {
+        let previous = manifest.log.previous_checkpoint.as_deref();
+        let evidence = self.log.evidence(manifest.recording, previous)?;
+        let evidence = evidence.ok_or(RecorderError::NotFound)?;
+        write(out, LOG_ENTRY, &evidence.manifest.entry)?;
+        write(out, LOG_PROOF, evidence.manifest.to_text().as_bytes())?;
+        write(out, LOG_CONSISTENCY, evidence.consistency.to_text().as_bytes())?;
+        if let Some(wrapped) = wrapped {
+            let bytes = canonical::to_bytes(wrapped)?;
+            write(out, KEY, &bytes)?;
+            return Ok(Some(Sha256::of(&bytes)));
+        }
+        let begun = || RecorderError::Refused("the recording is being destroyed".to_owned());
+        let destruction = evidence.destruction.ok_or_else(begun)?;
+        write(out, DESTRUCTION, &destruction.entry)?;
+        write(out, DESTRUCTION_PROOF, destruction.to_text().as_bytes())?;
+        Ok(None)
     }
 
     fn copy_objects(&self, out: &Path, manifest: &Manifest) -> Result<(), RecorderError> {

@@ -1,16 +1,18 @@
 //! What is known of a recording, entry by entry. The running recorder and the recovery after a
 //! crash fill the same ledger, so both write the same manifest.
 
+mod crash;
+mod gaps;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vbranch_domain::{
-    MediaKind, ParticipantId, RecordingId, UnixMillis,
-    recording::{RecordedParticipant, RecordingMeta, TrackName, TrackSource},
+    ParticipantId, RecordingId, UnixMillis,
+    recording::{RecordedParticipant, RecordingMeta, TrackName},
 };
 
 use crate::{
-    agreement::undeclared,
     hash::Sha256,
     keys::WrappedKey,
     manifest::{
@@ -19,21 +21,6 @@ use crate::{
     },
     segment::GapCause,
 };
-
-/// Gaps that are kept one by one, some two hours of a call with packets lost twice a second.
-const EXACT_GAPS: usize = 20_000;
-/// Gaps less than this apart are one beyond that.
-const NEAR_US: u64 = 1_000_000;
-/// How far back the gap before is looked for: several streams of every participant.
-const RECENT_GAPS: usize = 64;
-
-/// A screen whose last segment ended this long before a crash was not shared any more: while it
-/// is, segments follow one another within [`crate::segment::MAX_SEGMENT`] and a little.
-const SHARE_OVER_US: u64 = 5_000_000;
-
-/// What a power cut may have taken of what was written: a second between two flushes, the time a
-/// flush takes, and slack.
-const POWER_CUT_US: u64 = 2_000_000;
 
 /// One line of a recording's journal. No personal data, no key in clear.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -217,27 +204,6 @@ impl Ledger {
         }
     }
 
-    /// Adds a gap. Beyond [`EXACT_GAPS`], one that follows another of its kind closely is added to
-    /// that: too much is declared missing then, never too little.
-    fn add_gap(&mut self, gap: Gap) {
-        if self.gaps.len() >= EXACT_GAPS {
-            let end = |gap: &Gap| gap.start_us.saturating_add(gap.duration_us);
-            let same = |before: &&mut Gap| {
-                (before.participant, before.kind, before.cause)
-                    == (gap.participant, gap.kind, gap.cause)
-            };
-            let before = self.gaps.iter_mut().rev().take(RECENT_GAPS).find(same);
-            if let Some(before) = before
-                && gap.start_us >= before.start_us
-                && gap.start_us <= end(before).saturating_add(NEAR_US)
-            {
-                before.duration_us = end(&gap).max(end(before)) - before.start_us;
-                return;
-            }
-        }
-        self.gaps.push(gap);
-    }
-
     fn add_participant(&mut self, participant: RecordedParticipant) {
         match self.meta.participants.iter_mut().find(|p| p.id == participant.id) {
             Some(known) => *known = participant,
@@ -257,17 +223,6 @@ impl Ledger {
     fn segment_mut(&mut self, track: TrackName, sequence: u32) -> Option<&mut SegmentEntry> {
         let segments = &mut self.tracks.get_mut(&track)?.segments;
         segments.iter_mut().rev().find(|segment| segment.sequence == sequence)
-    }
-
-    /// The gaps to declare for a segment that could not be kept.
-    pub fn lose(&mut self, track: TrackName, sequence: u32) -> Option<Vec<Gap>> {
-        let kinds = kinds(self.tracks.get(&track)?);
-        let segment = self.segment_mut(track, sequence)?;
-        let (start_us, duration_us) = (segment.start_us, segment.duration_us);
-        let participant = track.participant;
-        let gap =
-            |kind| Gap { participant, kind, start_us, duration_us, cause: GapCause::Overflow };
-        Some(kinds.into_iter().map(gap).collect())
     }
 
     /// Keeps only artefacts whose object is there; the others were never acknowledged.
@@ -376,73 +331,6 @@ impl Ledger {
         self.closed.is_some()
     }
 
-    /// Declares what a crash cost: every object `is_there` does not find is lost, and every
-    /// stream has a gap from the last media to the moment by which the next sign of life was due.
-    /// `ends` are the ends of streams that are known more exactly than their last segment's; after
-    /// a power cut on the machine whose start is not `boot` any more, what was written last may be
-    /// gone. Returns the loss for the manifest.
-    pub fn declare_crash(
-        &mut self,
-        is_there: impl Fn(TrackName, &SegmentEntry) -> bool,
-        ends: &BTreeMap<(TrackName, MediaKind), u64>,
-        boot: &str,
-    ) -> Loss {
-        let heartbeat = self.last_media_us().max(self.last_heartbeat_us);
-        let killed = !boot.is_empty() && self.boot == boot;
-        let silence = self.policy.heartbeat_ms.saturating_mul(1000);
-        let next = heartbeat.saturating_add(if killed { silence } else { POWER_CUT_US });
-        // A recording that was closed has an end; the crash only took objects.
-        let closed = self.closed.map(|(duration_us, _)| duration_us);
-        let crashed_before_us = closed.unwrap_or(next);
-        let mut gaps = Vec::new();
-        for track in self.tracks.values_mut() {
-            let (participant, name) = (track.participant, track.name());
-            let known = kinds(track);
-            let mut declare = |kind, start_us: u64, end_us: u64| {
-                let duration_us = end_us.saturating_sub(start_us);
-                if duration_us > 0 {
-                    let cause = GapCause::Crash;
-                    gaps.push(Gap { participant, kind, start_us, duration_us, cause });
-                }
-            };
-            let began = self.legs.get(&participant).copied().unwrap_or_default();
-            let mut end = began;
-            for segment in &mut track.segments {
-                let declared = segment.lost;
-                segment.lost |= !is_there(name, segment);
-                let until = segment.start_us.saturating_add(segment.duration_us);
-                if segment.lost && !declared {
-                    known.iter().for_each(|kind| declare(*kind, segment.start_us, until));
-                }
-                end = end.max(until);
-            }
-            // A screen that was no longer shared is not missed.
-            let is_over = !name.source.is_camera() && heartbeat.saturating_sub(end) > SHARE_OVER_US;
-            if closed.is_some() || is_over {
-                continue;
-            }
-            // A camera or microphone that had just come up may be in no init section yet.
-            let first = if track.segments.len() > 1 { end } else { began };
-            for kind in all_kinds(name.source) {
-                let other = if known.contains(kind) { end } else { first };
-                let start_us = ends.get(&(name, *kind)).copied().unwrap_or(other);
-                declare(*kind, start_us, crashed_before_us);
-            }
-        }
-        for (&participant, &start_us) in &self.legs {
-            if closed.is_some() || self.tracks.contains_key(&TrackName::camera(participant)) {
-                continue;
-            }
-            for &kind in all_kinds(TrackSource::Camera) {
-                let duration_us = crashed_before_us.saturating_sub(start_us);
-                let cause = GapCause::Crash;
-                gaps.push(Gap { participant, kind, start_us, duration_us, cause });
-            }
-        }
-        self.gaps.append(&mut gaps);
-        Loss { last_heartbeat_us: self.last_heartbeat_us, crashed_before_us }
-    }
-
     fn last_media_us(&self) -> u64 {
         let ends = self.tracks.values().filter_map(|track| track.segments.last());
         ends.map(|s| s.start_us.saturating_add(s.duration_us)).max().unwrap_or_default()
@@ -478,7 +366,7 @@ impl Ledger {
             closed_ms,
             duration_us,
             participants: self.meta.participants,
-            key: KeyRef { id: self.key.id(), kek: self.key.kek, sealing: SEALING.to_owned() },
+            key: KeyRef { id: self.key.id, kek: self.key.kek, sealing: SEALING.to_owned() },
             policy: self.policy,
             tracks: self.tracks.into_values().collect(),
             artifacts: self.artifacts,
@@ -492,123 +380,9 @@ impl Ledger {
     }
 }
 
-impl Ledger {
-    /// What is in no segment and in no gap is missing all the same. A crash can lose a gap's line in
-    /// the journal while media behind it are kept; any other hole is a mistake of ours.
-    fn declare_holes(&mut self, cause: GapCause) {
-        for track in self.tracks.values().filter(|track| track.source == TrackSource::Camera) {
-            for (start_us, end_us) in undeclared(track, &self.gaps) {
-                tracing::error!(track = %track.name(), start_us, end_us, "a hole nobody declared");
-                self.gaps.extend(all_kinds(track.source).iter().map(|kind| Gap {
-                    participant: track.participant,
-                    kind: *kind,
-                    start_us,
-                    duration_us: end_us - start_us,
-                    cause,
-                }));
-            }
-        }
-    }
-}
-
-/// The streams a track's last init section names; all it can have where there is none.
-fn kinds(track: &Track) -> Vec<MediaKind> {
-    match track.inits.last() {
-        Some(init) => init.codecs.iter().map(|codec| codec.kind).collect(),
-        None => all_kinds(track.source).to_vec(),
-    }
-}
-
-/// The streams a track can have.
-const fn all_kinds(source: TrackSource) -> &'static [MediaKind] {
-    match source {
-        TrackSource::Camera => &[MediaKind::Audio, MediaKind::Video],
-        TrackSource::Screen => &[MediaKind::Screen],
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use vbranch_domain::{CallId, VisitId};
-
     use super::*;
-    use crate::manifest::Sealed;
-
-    fn ledger() -> Ledger {
-        let meta = RecordingMeta {
-            recording: RecordingId::random(),
-            visit: VisitId::random(),
-            call: CallId::random(),
-            started: UnixMillis(1),
-            journey: "demo-loan@1".to_owned(),
-            participants: Vec::new(),
-        };
-        let key =
-            WrappedKey { recording: meta.recording, kek: String::new(), wrapped: String::new() };
-        let policy = Policy { stores_required: 2, segment_ms: 2000, heartbeat_ms: 1000 };
-        Ledger::new(meta, key, policy, String::new())
-    }
-
-    #[test]
-    fn a_hole_whose_gap_a_crash_swallowed_is_declared() {
-        let mut ledger = ledger();
-        let track = TrackName::camera(ParticipantId::random());
-        let digest = Sha256::of(b"");
-        let object =
-            Sealed { sealed_len: 1, sealed_sha256: digest, plain_len: 1, plain_sha256: digest };
-        for (sequence, start_us) in [(0, 0), (1, 2_000_000), (2, 60_000_000)] {
-            let segment = SegmentEntry {
-                sequence,
-                init: digest,
-                start_us,
-                duration_us: 2_000_000,
-                keyframe: true,
-                object,
-                chain: digest,
-                lost: false,
-            };
-            ledger.apply(Entry::Segment { track, segment });
-        }
-        let loss = Loss { last_heartbeat_us: 61_000_000, crashed_before_us: 62_000_000 };
-        let log = LogRef { origin: String::new(), previous_checkpoint: None };
-        let manifest = ledger.manifest(Some(loss), UnixMillis(100_000), log);
-        let gaps: Vec<_> = manifest
-            .gaps
-            .iter()
-            .map(|gap| (gap.kind, gap.start_us, gap.duration_us, gap.cause))
-            .collect();
-        let missing = |kind| (kind, 4_000_000, 56_000_000, GapCause::Crash);
-        assert_eq!(gaps, [missing(MediaKind::Audio), missing(MediaKind::Video)]);
-    }
-
-    #[test]
-    fn a_flood_of_gaps_is_declared_in_a_few() {
-        let mut ledger = ledger();
-        let participant = ParticipantId::random();
-        let gap = |n: u64, kind| {
-            let (start_us, duration_us) = (n * 500_000, 20_000);
-            Gap { participant, kind, start_us, duration_us, cause: GapCause::Loss }
-        };
-        let flood = 2 * EXACT_GAPS as u64;
-        for n in 0..flood {
-            ledger.apply(Entry::Gap(gap(n, MediaKind::Audio)));
-            ledger.apply(Entry::Gap(gap(n, MediaKind::Video)));
-        }
-        assert_eq!(ledger.gaps.len(), EXACT_GAPS);
-        for n in 0..flood {
-            let wanted = gap(n, MediaKind::Video);
-            let end = wanted.start_us + wanted.duration_us;
-            let is_declared = |g: &&Gap| {
-                g.kind == wanted.kind
-                    && g.start_us <= wanted.start_us
-                    && g.start_us + g.duration_us >= end
-            };
-            // The last ones cover all that was merged; looking at some is enough.
-            if n % 997 == 0 {
-                assert!(ledger.gaps.iter().any(|g| is_declared(&g)), "{n}");
-            }
-        }
-    }
 
     #[test]
     fn a_journal_from_before_there_were_screens_reads_as_cameras() {

@@ -7,18 +7,23 @@ mod archive;
 mod bundle;
 pub mod canonical;
 pub mod capture;
+pub mod composite;
 mod config;
 mod disk;
 mod error;
+mod escrowed;
 mod export;
 mod faces;
 pub mod hash;
 mod journal;
-mod keyfile;
 pub mod keys;
 pub mod ledger;
+mod lifecycle;
 pub mod log;
 pub mod manifest;
+mod marks;
+mod offline;
+mod reconcile;
 mod recording;
 mod recovery;
 mod replicator;
@@ -26,6 +31,7 @@ mod retrieve;
 pub mod seal;
 pub mod segment;
 mod service;
+mod start;
 pub mod store;
 mod tail;
 mod tap;
@@ -33,6 +39,8 @@ mod tap;
 mod test_disk;
 #[cfg(test)]
 mod test_media;
+#[cfg(test)]
+mod test_s3;
 #[cfg(test)]
 mod tests;
 pub mod verify;
@@ -44,6 +52,10 @@ pub use config::{
     OnEvent, RecorderConfig, RecorderHealth, RecorderPaths, StoreHealth, StoresRequired,
 };
 pub use error::RecorderError;
-pub use export::{ExportOptions, export};
+pub use escrowed::{open_escrowed, write_films};
+pub use export::ExportOptions;
 pub use faces::{FaceVault, FaceVaultConfig, FaceVaultError, Swept};
+pub use lifecycle::{RetentionRules, Rotation, Standing};
+pub use offline::Offline;
+pub use reconcile::{Day, ExpectedCall, Finding, Reconciliation};
 pub use service::{MAX_ARTIFACT, Recorder};

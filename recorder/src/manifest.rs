@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Name and version of the format.
-pub const FORMAT: &str = "vbranch-recording/1";
+pub const FORMAT: &str = "vbranch-recording/2";
 /// How objects are sealed.
 pub const SEALING: &str = "c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM";
 /// The largest manifest read. One of 32 MiB describes about three days of a two-party call, and
@@ -94,9 +94,9 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRef {
-    /// SHA-256 of the wrapped key (`key.json`).
+    /// The data key's name, derived from it: [`crate::keys::DataKey::id`].
     pub id: Sha256,
-    /// The key-encryption key that wrapped it.
+    /// The key-encryption key that wrapped it first.
     pub kek: String,
     /// [`SEALING`].
     pub sealing: String,

@@ -127,8 +127,7 @@ impl OpenRecording {
         disk: Arc<dyn Disk>,
         folder: &Path,
         meta: RecordingMeta,
-        key: DataKey,
-        wrapped: WrappedKey,
+        (key, wrapped): (DataKey, WrappedKey),
         policy: Policy,
         started_at: Mono,
     ) -> Result<Self, RecorderError> {

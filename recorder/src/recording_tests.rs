@@ -5,7 +5,7 @@ use vbranch_domain::{
 
 use super::*;
 use crate::{
-    keys::{FileKek, KeyEncryptionKey as _},
+    keys::{FileKeys, KeyHolder as _},
     tap::RecorderTap,
     test_disk::{Faults, TestDisk},
 };
@@ -24,12 +24,12 @@ fn open(disk: &TestDisk) -> OpenRecording {
         participants: Vec::new(),
     };
     let keys = tempfile::tempdir().unwrap();
-    let kek = FileKek::open(&keys.path().join("kek")).unwrap();
+    let kek = FileKeys::open(keys.path()).unwrap();
     let key = DataKey::random().unwrap();
     let wrapped = kek.wrap(recording, &key).unwrap();
     let policy = Policy { stores_required: 2, segment_ms: 2000, heartbeat_ms: 1000 };
     let disk = Arc::new(disk.clone());
-    OpenRecording::open(disk, Path::new(FOLDER), meta, key, wrapped, policy, START).unwrap()
+    OpenRecording::open(disk, Path::new(FOLDER), meta, (key, wrapped), policy, START).unwrap()
 }
 
 /// Writes and flushes; what may go to the stores.

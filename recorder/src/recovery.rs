@@ -21,8 +21,9 @@ use crate::{
     journal,
     keys::EvidenceKey,
     ledger::Ledger,
+    lifecycle::{Destroyer, is_destroyed},
     log::EvidenceLog,
-    manifest::{LogRef, Loss, Manifest, SegmentEntry},
+    manifest::{LogRef, Loss, Manifest, Sealed, SegmentEntry},
     replicator::FoundObject,
     retrieve::{Ends, Retriever},
     segment::InitHash,
@@ -111,11 +112,16 @@ impl Recovery<'_> {
         let exists = |name| {
             disk.exists(&folder.join(name)).map_err(RecorderError::io("looking at a recording"))
         };
+        if is_destroyed(self.archive, recording)? {
+            return self.look_at_destroyed(recording, folder, found);
+        }
         let summary_file = disk.read(&folder.join("summary.json"), 64 * 1024);
         if let Some(line) = summary_file.ok().and_then(|b| serde_json::from_slice(&b).ok()) {
             found.sealed.push(line);
             remove_tails(disk, recording, folder);
-            if !exists("replicated")? {
+            if exists("replicated")? {
+                remove_journal(disk, recording, folder);
+            } else {
                 found.unfinished.push(self.closed(recording)?);
             }
             return Ok(());
@@ -131,6 +137,22 @@ impl Recovery<'_> {
         remove_tails(disk, recording, folder);
         found.unfinished.push(closed);
         Ok(())
+    }
+
+    /// Goes on with a destruction that was cut off; the recording stays on the list.
+    fn look_at_destroyed(
+        &self,
+        recording: RecordingId,
+        folder: &Path,
+        found: &mut Found,
+    ) -> Result<(), RecorderError> {
+        let disk = &*self.archive.disk;
+        let bytes = disk.read(&folder.join("summary.json"), 64 * 1024)?;
+        let line: RecordingSummary =
+            serde_json::from_slice(&bytes).map_err(canonical::CanonicalError::from)?;
+        found.sealed.push(RecordingSummary { state: "destroyed".to_owned(), ..line });
+        let destroyer = Destroyer { archive: self.archive, log: self.log };
+        if destroyer.is_begun(recording)? { destroyer.finish(recording) } else { Ok(()) }
     }
 
     /// Writes the manifest a crash prevented. Says whether media were cut off; `None` for a
@@ -224,8 +246,8 @@ impl Recovery<'_> {
         let signed = self.archive.signed_manifest(recording)?;
         let manifest = self.archive.parse(recording, &signed)?;
         let mut objects = Vec::new();
-        for (name, hash) in objects_of(&manifest) {
-            objects.push(self.find(name, hash));
+        for (name, object) in objects_of(&manifest) {
+            objects.push(self.find(name, object.sealed_sha256));
         }
         objects.extend(self.key_object(&manifest));
         Ok(Closed { manifest, signed, objects })
@@ -233,7 +255,7 @@ impl Recovery<'_> {
 
     /// The wrapped key's object is known by what is in it, not by its hash.
     fn key_object(&self, manifest: &Manifest) -> Option<FoundObject> {
-        let wrapped = self.archive.wrapped_key(manifest).ok()?;
+        let (wrapped, _) = self.archive.keys(manifest).ok()?;
         let hash = Sha256::of(&canonical::to_bytes(&wrapped).ok()?);
         let name = ObjectName::key(manifest.recording);
         Some(self.find(name, hash))
@@ -291,24 +313,34 @@ pub(crate) fn remove_tails(disk: &dyn Disk, recording: RecordingId, folder: &Pat
     }
 }
 
+/// Both stores hold everything: nobody will read the journal again, and it has a wrapped key.
+pub(crate) fn remove_journal(disk: &dyn Disk, recording: RecordingId, folder: &Path) {
+    let removed = remove_if_there(disk, &journal::path(folder))
+        .and_then(|()| remove_if_there(disk, &journal::new_path(folder)))
+        .and_then(|()| disk.sync_dir(folder));
+    if let Err(error) = removed {
+        tracing::warn!(%recording, %error, "journal cannot be removed");
+    }
+}
+
 /// Every object a manifest names, but for the wrapped key.
-fn objects_of(manifest: &Manifest) -> Vec<(ObjectName, Sha256)> {
+pub(crate) fn objects_of(manifest: &Manifest) -> Vec<(ObjectName, Sealed)> {
     let recording = manifest.recording;
     let mut objects = Vec::new();
     for track in &manifest.tracks {
         for init in &track.inits {
             let hash = InitHash(init.object.plain_sha256.0);
             let name = ObjectName::init(recording, track.name(), hash);
-            objects.push((name, init.object.sealed_sha256));
+            objects.push((name, init.object));
         }
         for segment in track.segments.iter().filter(|segment| !segment.lost) {
             let name = ObjectName::segment(recording, track.name(), segment.sequence);
-            objects.push((name, segment.object.sealed_sha256));
+            objects.push((name, segment.object));
         }
     }
     for artifact in &manifest.artifacts {
         let name = ObjectName::artifact(recording, &artifact.name);
-        objects.push((name, artifact.object.sealed_sha256));
+        objects.push((name, artifact.object));
     }
     objects
 }
@@ -325,7 +357,7 @@ pub(crate) fn write_manifest(
     key: &EvidenceKey,
 ) -> Result<(Manifest, SignedManifest), RecorderError> {
     let origin = log.origin().to_owned();
-    let reference = LogRef { origin, previous_checkpoint: log.checkpoint()? };
+    let reference = LogRef { origin, previous_checkpoint: Some(log.checkpoint()?) };
     let manifest = ledger.manifest(loss, now, reference);
     if let Err(error) = manifest.check() {
         // A mistake of ours. Evidence is sealed all the same; every verifier will name it.

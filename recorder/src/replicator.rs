@@ -5,6 +5,8 @@
 //! [`Replicator`] is the bookkeeping: it decides what to write next and who is in trouble. The
 //! threads in [`spawn_writer`] do the writing and report back.
 
+mod spool;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -17,6 +19,7 @@ use std::{
 use bytes::Bytes;
 use vbranch_domain::{Mono, RecordingId, recording::StoreId};
 
+use self::spool::Spool;
 use crate::{
     hash::Sha256,
     store::{MAX_OBJECT, ObjectName, Store, StoreError},
@@ -47,6 +50,8 @@ pub(crate) enum Job {
     Probe,
     /// Store this.
     Put(ObjectName, Bytes),
+    /// Put this in place of the copy of the log's checkpoint.
+    Mark(Bytes),
     /// Store what another place has under this name, if it has this hash.
     Copy(Source, ObjectName, Sha256),
 }
@@ -136,6 +141,7 @@ pub(crate) fn do_job(
 ) -> Result<(), Fault> {
     match job {
         Job::Probe => store.probe().map_err(Fault::Store),
+        Job::Mark(note) => store.replace(&ObjectName::checkpoint(), &note).map_err(Fault::Store),
         Job::Put(name, bytes) => store.put(&name, &bytes).map_err(Fault::from),
         Job::Copy(Source::Other, name, hash) => copy(other, store, &name, hash),
         Job::Copy(Source::Spool, name, hash) => copy(spool, store, &name, hash),
@@ -174,24 +180,13 @@ impl Object {
     }
 }
 
-/// What waits in the working folder while neither store takes it.
-struct Spool {
-    /// Bytes it may hold.
-    budget: u64,
-    used: u64,
-    /// Objects that may have to go there, in order.
-    waiting: VecDeque<ObjectName>,
-    is_busy: bool,
-    retry_at: Option<Mono>,
-    /// What both stores have, to be taken away.
-    over: Vec<ObjectName>,
-}
-
 struct Side {
     id: StoreId,
     jobs: SyncSender<Job>,
     backlog: VecDeque<ObjectName>,
-    /// Handed over and not reported: the name (none for a probe) and since when.
+    /// The newest checkpoint, until it is handed over. A store in trouble gets it when it is well.
+    mark: Option<Bytes>,
+    /// Handed over and not reported: the name (none for a probe or a mark) and since when.
     in_flight: VecDeque<(Option<ObjectName>, Mono)>,
     /// Objects that cannot be replicated now through no fault of this store, and when each is
     /// tried again. They hold up neither the other objects nor anybody who waits.
@@ -224,6 +219,7 @@ impl Replicator {
             id,
             jobs,
             backlog: VecDeque::new(),
+            mark: None,
             in_flight: VecDeque::new(),
             set_aside: VecDeque::new(),
             trouble: None,
@@ -233,14 +229,7 @@ impl Replicator {
             sides: [side(StoreId::A, a), side(StoreId::B, b)],
             objects: HashMap::new(),
             of_recording: HashMap::new(),
-            spool: Spool {
-                budget: spool_bytes,
-                used: 0,
-                waiting: VecDeque::new(),
-                is_busy: false,
-                retry_at: None,
-                over: Vec::new(),
-            },
+            spool: Spool::new(spool_bytes),
             held: 0,
             changes: Vec::new(),
         };
@@ -263,65 +252,24 @@ impl Replicator {
         self.held = self.held.saturating_add(bytes.len());
         let hash = Sha256::of(&bytes);
         let (has, spooled) = ([false; 2], None);
-        self.spool.waiting.push_back(name.clone());
+        self.spool.wait(name.clone());
         self.insert(name, Object { recording, hash, bytes: Some(bytes), has, spooled }, now);
+    }
+
+    /// Takes the log's newest checkpoint for both stores, in place of an older one.
+    pub fn mark(&mut self, note: Bytes) {
+        self.sides.iter_mut().for_each(|side| side.mark = Some(note.clone()));
     }
 
     /// Takes note of an object that only the stores marked in `has` hold, or the working folder.
     pub fn adopt(&mut self, recording: RecordingId, found: FoundObject, now: Mono) {
         let FoundObject { name, hash, has, spooled } = found;
-        self.spool.used = self.spool.used.saturating_add(spooled.unwrap_or_default());
+        self.spool.hold(spooled.unwrap_or_default());
         if has != [true; 2] {
             self.insert(name, Object { recording, hash, bytes: None, has, spooled }, now);
         } else if let Some(len) = spooled {
-            self.spool.used = self.spool.used.saturating_sub(len);
-            self.spool.over.push(name);
+            self.spool.let_go(name, len);
         }
-    }
-
-    /// What to put into the working folder now: nothing is left to chance while neither store
-    /// takes anything. Whoever takes it calls [`Self::spooled`].
-    pub fn poll_spool(&mut self, now: Mono) -> Option<(ObjectName, Bytes)> {
-        let Self { spool, objects, sides, .. } = self;
-        // What is kept elsewhere by now need not go there.
-        let needs = |name: &ObjectName| objects.get(name).is_some_and(|object| !object.is_kept());
-        while spool.waiting.front().is_some_and(|name| !needs(name)) {
-            spool.waiting.pop_front();
-        }
-        let out = sides.iter().all(|side| side.trouble.is_some());
-        if !out || spool.is_busy || spool.retry_at.is_some_and(|at| now < at) {
-            return None;
-        }
-        let name = spool.waiting.front()?;
-        let bytes = objects.get(name)?.bytes.clone()?;
-        if spool.used.saturating_add(bytes.len() as u64) > spool.budget {
-            return None;
-        }
-        spool.is_busy = true;
-        Some((name.clone(), bytes))
-    }
-
-    /// The working folder has taken an object, or not.
-    pub fn spooled(&mut self, name: ObjectName, result: Result<u64, StoreError>, now: Mono) {
-        self.spool.is_busy = false;
-        match (result, self.objects.get_mut(&name)) {
-            (Ok(len), Some(object)) => {
-                object.spooled = Some(len);
-                self.spool.used = self.spool.used.saturating_add(len);
-                self.spool.retry_at = None;
-            }
-            // Both stores were quicker.
-            (Ok(_), None) => self.spool.over.push(name),
-            (Err(error), _) => {
-                tracing::error!(%error, "the working folder does not take what waits for stores");
-                self.spool.retry_at = Some(now + RETRY_AFTER);
-            }
-        }
-    }
-
-    /// What the working folder need not hold any more.
-    pub fn take_over(&mut self) -> Vec<ObjectName> {
-        std::mem::take(&mut self.spool.over)
     }
 
     fn insert(&mut self, name: ObjectName, object: Object, now: Mono) {
@@ -434,8 +382,7 @@ impl Replicator {
         }
         if let Some(object) = self.objects.remove(name) {
             if let Some(len) = object.spooled {
-                self.spool.used = self.spool.used.saturating_sub(len);
-                self.spool.over.push(name.clone());
+                self.spool.let_go(name.clone(), len);
             }
             self.held -= object.bytes.map_or(0, |bytes| bytes.len());
             if let Some(count) = self.of_recording.get_mut(&object.recording) {
@@ -481,6 +428,11 @@ impl Replicator {
             };
             while side.in_flight.len() < window {
                 let Some(name) = side.backlog.pop_front() else {
+                    if side.trouble.is_none()
+                        && let Some(note) = side.mark.take()
+                    {
+                        side.send(None, Job::Mark(note), now);
+                    }
                     if side.trouble.is_some() && side.in_flight.is_empty() && !side.overrun {
                         side.send(None, Job::Probe, now);
                     }

@@ -1,12 +1,12 @@
 //! The recorder as the rest of the branch sees it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::{File, OpenOptions, TryLockError},
-    path::Path,
+    collections::BTreeMap,
+    fs::File,
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::Ordering,
         mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
@@ -18,25 +18,25 @@ use vbranch_domain::{
     Clock, Mono, RecordingId, Tap,
     recording::{
         ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayView, StoreId, TrackName,
+        ReplayView, TrackName,
     },
     timeline::TimelineEvent,
 };
 
 use crate::{
     access::{AccessLeaf, log_access, open_access},
-    archive::{self, Archive, spool_of},
-    config::{OnEvent, RecorderConfig, RecorderHealth, RecorderPaths, StoreHealth, StoresRequired},
-    disk::{Disk, OsDisk, create_dir_durable, replace_durable},
+    archive::{self, Archive},
+    config::{OnEvent, RecorderConfig, RecorderHealth},
+    disk::{Disk, OsDisk},
     error::RecorderError,
-    keys::{DataKey, EvidenceKey, EvidencePublicKey, FileKek, KeyEncryptionKey},
-    log::{EvidenceLog, note::is_origin},
+    keys::{DataKey, EscrowPublicKey, EvidenceKey, EvidencePublicKey, KeyHolder, wrap_for_all},
+    log::EvidenceLog,
     manifest::Policy,
     recording::{HEARTBEAT, OpenRecording},
     recovery::{Found, Recovery, folder_of},
-    replicator::{Replicator, WINDOW, spawn_writer},
     segment::MAX_SEGMENT,
-    store::{ArtifactName, FsStore, Store},
+    start::{open_kek, open_shared, open_stores, start_writers},
+    store::{ArtifactName, Store},
     worker::{CHORES, Message, Reply, Worker, do_chores},
 };
 
@@ -45,8 +45,6 @@ use crate::{
 const MAX_MESSAGES: usize = 4096;
 /// How long a caller waits for an object or a manifest to become durable.
 const WAIT: Duration = Duration::from_secs(30);
-/// How long a store may take to answer at the start; longer counts as absent.
-const PROBE: Duration = Duration::from_secs(5);
 /// The largest artefact: a photograph of a document.
 pub const MAX_ARTIFACT: usize = 16 * 1024 * 1024;
 
@@ -57,12 +55,14 @@ pub(crate) struct Shared {
     pub evidence: Arc<EvidenceKey>,
     pub clock: Arc<dyn Clock>,
     pub on_event: OnEvent,
+    /// Whoever gets a copy of each data key.
+    pub escrow: Option<EscrowPublicKey>,
     pub stores_required: u8,
     pub spool_bytes: u64,
     pub health: Mutex<RecorderHealth>,
     pub summaries: Mutex<BTreeMap<RecordingId, RecordingSummary>>,
     /// Held as long as this process records into the folder.
-    _lock: File,
+    pub _lock: File,
 }
 
 impl Shared {
@@ -96,13 +96,14 @@ impl Shared {
         }
         disk.sync_dir(&self.archive.folder).map_err(RecorderError::io("opening a recording"))?;
         let key = DataKey::random()?;
-        let wrapped = kek.wrap(recording, &key)?;
+        let wrapped = wrap_for_all(&**kek, self.escrow.as_ref(), recording, &key)?;
         let policy = Policy {
             stores_required: self.stores_required,
             segment_ms: u64::try_from(MAX_SEGMENT.as_millis()).unwrap_or_default(),
             heartbeat_ms: u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
         };
-        OpenRecording::open(Arc::clone(disk), &folder, meta, key, wrapped, policy, started_at)
+        let key = (key, wrapped);
+        OpenRecording::open(Arc::clone(disk), &folder, meta, key, policy, started_at)
     }
 
     pub fn summaries(&self) -> MutexGuard<'_, BTreeMap<RecordingId, RecordingSummary>> {
@@ -131,10 +132,8 @@ impl Recorder {
         clock: Arc<dyn Clock>,
         on_event: OnEvent,
     ) -> Result<Self, RecorderError> {
-        let paths = &config.paths;
-        let kek = Arc::new(open_kek(paths)?);
-        let stores: [Arc<dyn Store>; 2] =
-            [Arc::new(FsStore::new(&paths.store_a)), Arc::new(FsStore::new(&paths.store_b))];
+        let kek = Arc::new(open_kek(&config.paths)?);
+        let stores = open_stores(config, &clock)?;
         Self::start_on(config, Arc::new(OsDisk), stores, kek, clock, on_event)
     }
 
@@ -142,7 +141,7 @@ impl Recorder {
     pub fn start_with(
         config: &RecorderConfig,
         stores: [Arc<dyn Store>; 2],
-        kek: Arc<dyn KeyEncryptionKey>,
+        kek: Arc<dyn KeyHolder>,
         clock: Arc<dyn Clock>,
         on_event: OnEvent,
     ) -> Result<Self, RecorderError> {
@@ -153,12 +152,13 @@ impl Recorder {
         config: &RecorderConfig,
         disk: Arc<dyn Disk>,
         stores: [Arc<dyn Store>; 2],
-        kek: Arc<dyn KeyEncryptionKey>,
+        kek: Arc<dyn KeyHolder>,
         clock: Arc<dyn Clock>,
         on_event: OnEvent,
     ) -> Result<Self, RecorderError> {
-        if config.paths.store_a == config.paths.store_b {
-            return Err(RecorderError::Config("the two stores are one folder".to_owned()));
+        let [a, b] = &config.stores;
+        if a == b {
+            return Err(RecorderError::Config("the two stores are one place".to_owned()));
         }
         let shared = open_shared(config, disk, stores, kek, clock, on_event)?;
         let found = shared.recover()?;
@@ -308,10 +308,25 @@ impl Recorder {
         archive.segment(&manifest, &key, track, segment)
     }
 
+    /// What of the recording a segment holds, in milliseconds from its start.
+    pub fn segment_span(
+        &self,
+        recording: RecordingId,
+        track: TrackName,
+        sequence: u32,
+    ) -> Result<Range<u64>, RecorderError> {
+        let manifest = self.0.shared.archive.manifest(recording)?;
+        let mut segments = archive::playable(archive::track(&manifest, track)?);
+        let segment = segments.find(|s| s.sequence == sequence).ok_or(RecorderError::NotFound)?;
+        let end = segment.start_us.saturating_add(segment.duration_us);
+        Ok(segment.start_us / 1000..end.div_ceil(1000))
+    }
+
     /// Enters an access into the evidence log. It is durable when this returns.
     pub fn log_access(&self, leaf: &AccessLeaf) -> Result<(), RecorderError> {
-        let shared = &self.0.shared;
-        log_access(&shared.archive, &shared.log, leaf)
+        let Shared { archive, log, .. } = &*self.0.shared;
+        let key = archive.data_key(&*archive.manifest(leaf.recording)?)?;
+        log_access(Some(&key), log, leaf)
     }
 
     /// Who watched or copied a recording and why, oldest first.
@@ -319,7 +334,7 @@ impl Recorder {
         let shared = &self.0.shared;
         let manifest = shared.archive.manifest(recording)?;
         let key = shared.archive.data_key(&manifest)?;
-        let entries = shared.log.accesses(recording)?;
+        let entries = shared.log.entries_of(recording)?;
         Ok(entries.into_iter().filter_map(|entry| open_access(&key, entry)).collect())
     }
 
@@ -369,136 +384,4 @@ fn spawn(
         .name(name.to_owned())
         .spawn(body)
         .map_err(RecorderError::io("starting the recorder"))
-}
-
-/// The key-encryption key, made on the first start only: a new one would open none of the
-/// recordings that are there, and hide that the old one is missing.
-fn open_kek(paths: &RecorderPaths) -> Result<FileKek, RecorderError> {
-    let path = paths.keys.join("kek.key");
-    let is_recording = |entry: std::io::Result<std::fs::DirEntry>| {
-        let name = entry.map(|entry| entry.file_name());
-        name.is_ok_and(|name| name.to_str().is_some_and(|n| n.parse::<RecordingId>().is_ok()))
-    };
-    let has_recordings = match std::fs::read_dir(&paths.recordings) {
-        Ok(mut entries) => entries.any(is_recording),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(RecorderError::io("reading recordings")(error)),
-    };
-    let there = path.try_exists().map_err(RecorderError::io("looking for kek.key"))?;
-    if has_recordings && !there {
-        let what = "kek.key is missing, but there are recordings that only it can open: restore it";
-        return Err(RecorderError::Config(what.to_owned()));
-    }
-    Ok(FileKek::open(&path)?)
-}
-
-pub(crate) fn open_shared(
-    config: &RecorderConfig,
-    disk: Arc<dyn Disk>,
-    stores: [Arc<dyn Store>; 2],
-    kek: Arc<dyn KeyEncryptionKey>,
-    clock: Arc<dyn Clock>,
-    on_event: OnEvent,
-) -> Result<Shared, RecorderError> {
-    let paths = &config.paths;
-    if !is_origin(&config.log_origin) {
-        return Err(RecorderError::Config("the log's name must be one word without +".to_owned()));
-    }
-    let io = RecorderError::io("making the data folder");
-    create_dir_durable(&*disk, &paths.recordings).map_err(io)?;
-    let lock = lock_folder(&paths.recordings)?;
-    let [a, b] = probe(&stores)?;
-    if let (Some(a), Some(b)) = (&a, &b) {
-        return Err(RecorderError::NoStore(format!("{a}; {b}")));
-    }
-    let troubled = [a, b].map(|trouble| AtomicBool::new(trouble.is_some()));
-    let evidence = Arc::new(EvidenceKey::open(&paths.keys.join("evidence.key"))?);
-    let public = evidence.public();
-    replace_durable(&OsDisk, &paths.keys.join("evidence.pub"), public.to_pem().as_bytes())
-        .map_err(RecorderError::io("writing evidence.pub"))?;
-    let log = EvidenceLog::open(&paths.log, &config.log_origin, Arc::clone(&evidence))?;
-    let archive = Archive {
-        stores,
-        kek,
-        public,
-        spool: Arc::new(FsStore::on(Arc::clone(&disk), spool_of(&paths.recordings))),
-        disk,
-        folder: paths.recordings.clone(),
-        cache: Mutex::new(HashMap::new()),
-        troubled,
-    };
-    let well = |store| StoreHealth { store, trouble: None, behind: 0 };
-    Ok(Shared {
-        archive,
-        log,
-        evidence,
-        clock,
-        on_event,
-        spool_bytes: config.spool_bytes,
-        stores_required: match config.stores_required {
-            StoresRequired::Both => 2,
-            StoresRequired::One => 1,
-        },
-        health: Mutex::new(RecorderHealth {
-            stores: [well(StoreId::A), well(StoreId::B)],
-            open: 0,
-        }),
-        summaries: Mutex::default(),
-        _lock: lock,
-    })
-}
-
-/// What is wrong with each store, found out on threads of their own: one that hangs keeps its
-/// thread, and does not stop the start.
-fn probe(stores: &[Arc<dyn Store>; 2]) -> Result<[Option<String>; 2], RecorderError> {
-    let start = |store: &Arc<dyn Store>| {
-        let (tell, answer) = sync_channel(1);
-        let store = Arc::clone(store);
-        std::thread::Builder::new()
-            .name("store-probe".to_owned())
-            .spawn(move || drop(tell.send(store.probe())))
-            .map_err(RecorderError::io("starting a probe"))?;
-        Ok::<_, RecorderError>(answer)
-    };
-    let [a, b] = stores;
-    let answers = [start(a)?, start(b)?];
-    Ok(answers.map(|answer| match answer.recv_timeout(PROBE) {
-        Ok(result) => result.err().map(|error| error.to_string()),
-        Err(_) => Some("does not answer".to_owned()),
-    }))
-}
-
-/// Two recorders on one folder would recover each other's open recordings.
-fn lock_folder(folder: &Path) -> Result<File, RecorderError> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(folder.join("lock"))
-        .map_err(RecorderError::io("opening the lock file"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RecorderError::Locked),
-        Err(TryLockError::Error(source)) => {
-            Err(RecorderError::Io { doing: "locking the data folder", source })
-        }
-    }
-}
-
-fn start_writers(
-    shared: &Shared,
-    messages: &SyncSender<Message>,
-) -> Result<Replicator, RecorderError> {
-    let [a, b] = &shared.archive.stores;
-    let start = |id, store: &Arc<dyn Store>, other: &Arc<dyn Store>| {
-        let (jobs, queue) = sync_channel(WINDOW);
-        let messages = messages.clone();
-        let report = move |done| messages.send(Message::Done(done)).is_ok();
-        let spool = Arc::clone(&shared.archive.spool) as Arc<dyn Store>;
-        spawn_writer(id, Arc::clone(store), [Arc::clone(other), spool], queue, report)
-            .map_err(RecorderError::io("starting a store's writer"))?;
-        Ok::<_, RecorderError>(jobs)
-    };
-    let jobs = [start(StoreId::A, a, b)?, start(StoreId::B, b, a)?];
-    Ok(Replicator::new(jobs, shared.spool_bytes, shared.clock.mono()))
 }

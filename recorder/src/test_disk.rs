@@ -106,6 +106,18 @@ impl TestDisk {
         }
     }
 
+    /// Puts a file there, flushed, with the folders above it: what was there before.
+    pub(crate) fn lay(&self, path: &Path, data: Vec<u8>) {
+        let mut state = self.lock();
+        let file = Node::File(state.files.len());
+        let folders = path.ancestors().skip(1).map(|above| (above.to_owned(), Node::Folder));
+        let nodes: Vec<_> = folders.chain([(path.to_owned(), file)]).collect();
+        state.names.extend(nodes.iter().cloned());
+        state.durable.extend(nodes);
+        let synced = data.len();
+        state.files.push(Inode { data, synced, doomed: false });
+    }
+
     /// How many steps were done.
     pub(crate) fn steps(&self) -> u64 {
         self.lock().steps
@@ -288,6 +300,10 @@ impl Disk for TestDisk {
         })?;
         let data = &state.files[inode].data;
         if data.len() as u64 > limit { Err(StoreError::TooLarge) } else { Ok(data.clone()) }
+    }
+
+    fn len(&self, path: &Path) -> Result<u64, StoreError> {
+        self.read(path, u64::MAX).map(|bytes| bytes.len() as u64)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

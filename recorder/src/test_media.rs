@@ -30,6 +30,8 @@ pub(crate) struct Script {
     /// Picture size; changes with each entry's time.
     pub sizes: Vec<(f64, usize, usize)>,
     pub microphone: bool,
+    /// The tone is heard in the first fifth of each second only.
+    pub beeps: bool,
     /// When the camera films.
     pub camera: Range<f64>,
     /// When the camera's picture is coded as VP8.
@@ -67,6 +69,7 @@ impl Script {
             fps: 15,
             sizes: vec![(0.0, 160, 120)],
             microphone: true,
+            beeps: false,
             camera: 0.0..f64::MAX,
             vp8: f64::MAX..f64::MAX,
             screen: f64::MAX..f64::MAX,
@@ -176,10 +179,11 @@ impl LegFilm<'_> {
         let packets = ((self.time.end - self.time.start) / 0.02) as u64;
         for n in 0..packets {
             let t = self.time.start + n as f64 * 0.02;
+            let loud = if self.script.beeps && t.fract() > 0.199 { 0.0 } else { 8000.0 };
             let tone: Vec<i16> = (0..960u64)
                 .map(|i| {
                     let phase = (n * 960 + i) as f64 / 48_000.0 * 440.0 * std::f64::consts::TAU;
-                    (phase.sin() * 8000.0) as i16
+                    (phase.sin() * loud) as i16
                 })
                 .collect();
             let packet = encoder.encode_vec(&tone, 1500).unwrap();
@@ -215,7 +219,8 @@ impl LegFilm<'_> {
                 if need_key {
                     encoder.force_intra_frame();
                 }
-                access_unit(&mut encoder, &draw(n, size))
+                let count = (t * f64::from(self.script.fps)).round() as u64;
+                access_unit(&mut encoder, &draw(count, size))
             };
             self.send(&mut stream, t, keyframe, payload, items);
             // The server asks for a key frame when packets are lost.

@@ -8,9 +8,11 @@
 //! (manifest signed and logged, becomes durable) -> replicating (sealed; a store catches up) ->
 //! gone.
 
+mod sealing;
+mod slot;
+
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
-    path::PathBuf,
     sync::{
         Arc, PoisonError,
         atomic::Ordering,
@@ -25,16 +27,16 @@ use vbranch_domain::{
     timeline::TimelineEvent,
 };
 
+use self::slot::{First, Phase, Slot};
 use crate::{
-    archive::{Archive, SignedManifest, spool_of},
+    archive::SignedManifest,
     config::StoreHealth,
-    disk::remove_all,
     error::RecorderError,
     hash::Sha256,
-    log::LogEntry,
+    log::LogError,
     manifest::Manifest,
     recording::{OpenRecording, Outgoing},
-    recovery::{Closed, folder_of, remove_tails, write_manifest, write_replicated, write_summary},
+    recovery::{Closed, folder_of},
     replicator::{Change, Done, Replicator, store_word},
     service::Shared,
     store::{ArtifactName, ObjectName, Store as _, StoreError},
@@ -46,8 +48,9 @@ use crate::{
 const TICK: Duration = Duration::from_millis(20);
 /// The same while nothing is being recorded: stores are still watched.
 const IDLE_TICK: Duration = Duration::from_millis(500);
-/// How soon sealing is tried again after an error. Shorter loads a full disk for nothing.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the stores' copies of the log's checkpoint are renewed. Longer lets more be put back
+/// unseen, shorter has the stores write for nothing.
+const MARK_EVERY: Duration = Duration::from_secs(10);
 /// Messages worked off between two ticks, so that a flood cannot stop the taps from being heard.
 const MESSAGES_PER_TICK: usize = 256;
 
@@ -120,39 +123,12 @@ pub(crate) enum Message {
         result: Result<u64, StoreError>,
     },
     Emptied,
+    Checkpoint(Result<String, LogError>),
     Replicated {
         recording: RecordingId,
         result: Result<(), RecorderError>,
     },
     Stop,
-}
-
-enum Phase {
-    Open(Box<OpenRecording>),
-    Flushing(Box<OpenRecording>),
-    Sealing(Box<Manifest>, Sha256),
-    Replicating,
-}
-
-struct Slot {
-    phase: Phase,
-    folder: PathBuf,
-    /// Objects handed over and not durable yet.
-    pending: HashSet<ObjectName>,
-    /// What must be durable before business may begin; `None` once that was told.
-    first: Option<First>,
-    artifacts: Vec<(ObjectName, ArtifactRef, Reply<ArtifactRef>)>,
-    waiting: Vec<Reply<()>>,
-    /// A chore of this recording is under way.
-    is_busy: bool,
-    /// An error in sealing was told; it is tried again then, without telling again.
-    retry_at: Option<Mono>,
-}
-
-#[derive(Default)]
-struct First {
-    objects: Vec<ObjectName>,
-    has_segment: bool,
 }
 
 /// See the module's documentation.
@@ -165,6 +141,8 @@ pub(crate) struct Worker {
     /// Chores that their thread has no room for; one per recording at most.
     undone: VecDeque<Chore>,
     draining: Vec<Reply<()>>,
+    /// Size of the log the stores were last told of, and when.
+    marked: (u64, Mono),
 }
 
 impl Worker {
@@ -174,6 +152,7 @@ impl Worker {
         replicator: Replicator,
         chores: SyncSender<Chore>,
     ) -> Self {
+        let marked = (0, shared.clock.mono());
         Self {
             shared,
             messages,
@@ -182,6 +161,7 @@ impl Worker {
             chores,
             undone: VecDeque::new(),
             draining: Vec::new(),
+            marked,
         }
     }
 
@@ -248,6 +228,8 @@ impl Worker {
                 self.slots.remove(&recording);
             }
             Message::Spooled { name, result } => self.replicator.spooled(name, result, now),
+            Message::Checkpoint(Ok(note)) => self.replicator.mark(note.into()),
+            Message::Checkpoint(Err(error)) => tracing::error!(%error, "no checkpoint to copy"),
             Message::Emptied | Message::Stop => {}
         }
     }
@@ -361,6 +343,7 @@ impl Worker {
             self.tick_recording(recording, now);
         }
         self.spool(now);
+        self.mark(now);
         self.do_chores();
         if self.slots.values().all(|slot| matches!(slot.phase, Phase::Replicating)) {
             self.draining.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
@@ -417,13 +400,26 @@ impl Worker {
             let spool = Arc::clone(&self.shared.archive.spool);
             self.undone.push_back(Box::new(move || {
                 for name in &over {
-                    if let Err(error) = spool.remove(name) {
+                    if let Err(error) = spool.discard(name) {
                         tracing::warn!(object = name.as_str(), %error, "spool not emptied");
                     }
                 }
                 Message::Emptied
             }));
         }
+    }
+
+    /// Has both stores keep the log's newest checkpoint.
+    fn mark(&mut self, now: Mono) {
+        let size = self.shared.log.size();
+        let (marked, at) = self.marked;
+        // The very first at once: the log may have been put back since the last start.
+        if size == marked || (marked > 0 && now.since(at) < MARK_EVERY) {
+            return;
+        }
+        self.marked = (size, now);
+        let shared = Arc::clone(&self.shared);
+        self.undone.push_back(Box::new(move || Message::Checkpoint(shared.log.checkpoint())));
     }
 
     fn do_chores(&mut self) {
@@ -445,106 +441,6 @@ impl Worker {
         for outgoing in open.synced(result, now) {
             let (pending, first) = (&mut slot.pending, &mut slot.first);
             hand_over(&mut self.replicator, open, pending, first, outgoing, now);
-        }
-    }
-
-    /// Everything is durable: the manifest is signed.
-    fn sign(&mut self, recording: RecordingId) {
-        let shared = Arc::clone(&self.shared);
-        let Some(slot) = self.slots.get_mut(&recording) else { return };
-        let Phase::Flushing(open) = &slot.phase else { return };
-        slot.is_busy = true;
-        let (ledger, folder) = (open.ledger.clone(), slot.folder.clone());
-        self.undone.push_back(Box::new(move || {
-            let wall = shared.clock.wall();
-            let Shared { archive, log, evidence, .. } = &*shared;
-            let disk = &*archive.disk;
-            let result = write_manifest(disk, &folder, ledger, None, wall, log, evidence);
-            if result.is_ok() {
-                remove_tails(disk, recording, &folder);
-            }
-            let result = result.map(|(manifest, signed)| (Box::new(manifest), signed));
-            Message::Signed { recording, result }
-        }));
-    }
-
-    /// The manifest goes to the stores.
-    fn signed(
-        &mut self,
-        recording: RecordingId,
-        result: Result<(Box<Manifest>, SignedManifest), RecorderError>,
-        now: Mono,
-    ) {
-        let Some(slot) = self.slots.get_mut(&recording) else { return };
-        slot.is_busy = false;
-        match result {
-            Ok((manifest, signed)) => {
-                let hash = Sha256::of(&signed.bytes);
-                let names = [ObjectName::manifest(recording), ObjectName::signature(recording)];
-                for (name, bytes) in names.into_iter().zip([signed.bytes, signed.signature]) {
-                    slot.pending.insert(name.clone());
-                    self.replicator.put(recording, name, bytes.into(), now);
-                }
-                slot.phase = Phase::Sealing(manifest, hash);
-            }
-            Err(error) => slot.complain(recording, &error, &self.shared),
-        }
-    }
-
-    /// The manifest is durable: it goes on the log.
-    fn seal(&mut self, recording: RecordingId) {
-        let shared = Arc::clone(&self.shared);
-        let Some(slot) = self.slots.get_mut(&recording) else { return };
-        let Phase::Sealing(manifest, sha256) = &slot.phase else { return };
-        slot.is_busy = true;
-        let (manifest, sha256, folder) = (manifest.clone(), *sha256, slot.folder.clone());
-        self.undone.push_back(Box::new(move || {
-            let entry = LogEntry::Manifest { recording, sha256, at_ms: shared.clock.wall() };
-            let logged = shared.log.append(&entry).map_err(RecorderError::from);
-            let result =
-                logged.and_then(|()| write_summary(&*shared.archive.disk, &folder, &manifest));
-            Message::Sealed { recording, sha256, result }
-        }));
-    }
-
-    /// The recording is on the list.
-    fn sealed(
-        &mut self,
-        recording: RecordingId,
-        sha256: Sha256,
-        result: Result<RecordingSummary, RecorderError>,
-    ) {
-        let Some(slot) = self.slots.get_mut(&recording) else { return };
-        slot.is_busy = false;
-        match result {
-            Ok(line) => {
-                self.shared.summaries().insert(recording, line);
-                slot.phase = Phase::Replicating;
-                slot.waiting.drain(..).for_each(|reply| drop(reply.try_send(Ok(()))));
-                metrics::counter!("vbranch_recorder_sealed_recordings_total").increment(1);
-                let manifest_sha256 = sha256.to_string();
-                (self.shared.on_event)(RecorderEvent::Sealed { recording, manifest_sha256 });
-            }
-            Err(error) => slot.complain(recording, &error, &self.shared),
-        }
-    }
-
-    fn mark_replicated(&mut self, recording: RecordingId) {
-        let shared = Arc::clone(&self.shared);
-        let Some(slot) = self.slots.get_mut(&recording) else { return };
-        if self.replicator.is_replicated(recording) {
-            slot.is_busy = true;
-            let folder = slot.folder.clone();
-            self.undone.push_back(Box::new(move || {
-                let Archive { disk, folder: recordings, .. } = &shared.archive;
-                // What is left there was put twice, or never acknowledged.
-                let spool = spool_of(recordings).join(recording.to_string());
-                if let Err(error) = remove_all(&**disk, &spool) {
-                    tracing::warn!(%recording, %error, "spool not emptied");
-                }
-                let result = write_replicated(&**disk, &folder);
-                Message::Replicated { recording, result }
-            }));
         }
     }
 
@@ -611,47 +507,4 @@ fn hand_over(
     }
     pending.insert(name.clone());
     replicator.put(open.ledger.recording(), name, bytes, now);
-}
-
-impl Slot {
-    fn new(phase: Phase, folder: PathBuf, first: Option<First>) -> Self {
-        Self {
-            phase,
-            folder,
-            pending: HashSet::new(),
-            first,
-            artifacts: Vec::new(),
-            waiting: Vec::new(),
-            is_busy: false,
-            retry_at: None,
-        }
-    }
-
-    /// Tells whoever waits for objects that are durable now.
-    fn answer(&mut self, recording: RecordingId, shared: &Shared) {
-        let ready = self.first.as_ref().is_some_and(|first| {
-            first.has_segment && first.objects.iter().all(|name| !self.pending.contains(name))
-        });
-        if ready {
-            self.first = None;
-            (shared.on_event)(RecorderEvent::FirstSegmentDurable { recording });
-        }
-        let pending = &self.pending;
-        self.artifacts.retain(|(object, reference, reply)| {
-            if pending.contains(object) {
-                return true;
-            }
-            let _ = reply.try_send(Ok(reference.clone()));
-            false
-        });
-    }
-
-    fn complain(&mut self, recording: RecordingId, error: &RecorderError, shared: &Shared) {
-        let retry_at = shared.clock.mono() + RETRY_AFTER;
-        if self.retry_at.replace(retry_at).is_some() {
-            return;
-        }
-        tracing::error!(%recording, %error, "recording cannot be sealed yet");
-        (shared.on_event)(RecorderEvent::Failed { recording, reason: error.to_string() });
-    }
 }

@@ -19,6 +19,8 @@ pub struct SignalingConfig {
     /// Origins pages may come from, e.g. `https://branch.example`. Empty: whatever the request's
     /// own `Host` says, which suits one server on one name.
     pub public_origins: Vec<String>,
+    /// Whether a film leaves the branch only when a second person has let it go.
+    pub second_person: bool,
     /// The bank, as customers know it.
     pub bank_name: Text,
     /// The program's version, for `/api/v1/info`.
@@ -36,6 +38,7 @@ impl SignalingConfig {
             demo: false,
             cookie_secure: false,
             public_origins: Vec::new(),
+            second_person: true,
             bank_name: Text { zh_cn: "示例银行".to_owned(), en: "Sample Bank".to_owned() },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Limits::default(),

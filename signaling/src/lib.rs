@@ -24,4 +24,4 @@ pub use auth::PasswordError;
 pub use config::{Limits, SignalingConfig};
 pub use content::{ContentError, Text};
 pub use signaling::{DEMO_ACCOUNTS, DemoAccount, Parts, Signaling, SignalingError};
-pub use store::{Role, StoreError};
+pub use store::{HeldCall, Role, StoreError, held_calls};

@@ -1,15 +1,17 @@
 //! What the branch needs from the other parts of the program. `vbranch` plugs the real media
 //! plane, recorder and KYC engine in here; this crate knows none of them.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use vbranch_domain::{
-    CallId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UnixMillis, UserId,
-    VideoCodec,
+    CallId, FilmId, MediaKind, Mono, ParticipantId, Quality, RecordingId, Seat, Slot, UnixMillis,
+    UserId, VideoCodec,
     kyc::{KycArtifact, KycEvent, KycRequest, PersonRef, Portrait, WatchEvent},
     recording::{
-        ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayView, StoreId, TrackName,
+        ArtifactRef, FilmLayout, FilmStatus, RecordedParticipant, RecorderEvent, RecordingMeta,
+        RecordingSummary, ReplayView, StoreId, TrackName,
     },
     timeline::TimelineEvent,
 };
@@ -115,6 +117,13 @@ pub trait RecorderPort: Send + Sync {
         track: TrackName,
         n: u32,
     ) -> Result<Bytes, RecorderError>;
+    /// What of the recording the n-th segment holds, in milliseconds from its start.
+    async fn segment_span(
+        &self,
+        recording: RecordingId,
+        track: TrackName,
+        n: u32,
+    ) -> Result<Range<u64>, RecorderError>;
     /// The n-th segment, decrypted.
     async fn segment(
         &self,
@@ -129,6 +138,36 @@ pub trait RecorderPort: Send + Sync {
         by: UserId,
         reason: String,
     ) -> Result<(), RecorderError>;
+
+    /// Begins a film. That somebody asked for it is on the evidence log when this returns.
+    async fn begin_film(
+        &self,
+        recording: RecordingId,
+        order: FilmOrder,
+    ) -> Result<FilmId, RecorderError>;
+    /// How a film is; `None` once it is no longer kept.
+    async fn film(&self, film: FilmId) -> Option<FilmStatus>;
+    /// Bytes of a finished film from `from` on: some of them, none at its end.
+    async fn film_bytes(&self, film: FilmId, from: u64) -> Result<Bytes, RecorderError>;
+    /// Cancels a film or lets go of it. Nothing is left.
+    async fn discard_film(&self, film: FilmId);
+}
+
+/// What film somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilmOrder {
+    /// How the parties are arranged.
+    pub layout: FilmLayout,
+    /// Who asked for it, as the watermark says it.
+    pub by: String,
+    /// Who asked for it.
+    pub user: UserId,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Names of the people in it, by their role.
+    pub names: Vec<(String, String)>,
 }
 
 /// Why the recorder refused.
@@ -137,6 +176,12 @@ pub enum RecorderError {
     /// No such recording, participant, segment.
     #[error("not found")]
     NotFound,
+    /// As much is being done as may be at a time.
+    #[error("too much at a time")]
+    Busy,
+    /// Its keys are destroyed.
+    #[error("the recording was destroyed: its media can never be opened again")]
+    Destroyed,
     /// The stored bytes do not verify.
     #[error("the recording is damaged: {0}")]
     Damaged(String),

@@ -141,6 +141,7 @@ impl Signaling {
         let app = App {
             throttle: Throttle::new(limits.sign_in_failures, limits.sign_in_window),
             replays: api::Replays::new(limits.replay_lifetime),
+            films: api::Films::default(),
             sockets: Arc::new(Semaphore::new(limits.websockets)),
             config,
             content,

@@ -12,8 +12,8 @@ use axum::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
-use vbranch_domain::recording::StoreId;
-use vbranch_signaling::{Signaling, ports::RecorderPort};
+use vbranch_recorder::Recorder;
+use vbranch_signaling::Signaling;
 
 use crate::config;
 
@@ -59,7 +59,7 @@ pub struct Probes {
     /// The branch: is the database there?
     pub signaling: Arc<Signaling>,
     /// The recorder: does at least one store take writes?
-    pub recorder: Arc<dyn RecorderPort>,
+    pub recorder: Recorder,
 }
 
 /// `/healthz`, `/readyz`, `/metrics`.
@@ -77,15 +77,18 @@ pub fn router(probes: Probes, metrics: PrometheusHandle) -> Router {
 
 async fn ready(probes: Probes) -> Response {
     let database = probes.signaling.ready().await.is_ok();
-    let (a, b) = (probes.recorder.store_ok(StoreId::A), probes.recorder.store_ok(StoreId::B));
-    let ready = database && (a || b);
+    let health = probes.recorder.health();
+    let ready = database && health.is_ready();
+    let [a, b] = health.stores.map(|store| store.trouble);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |ok: bool| if ok { "ok" } else { "failing" };
     let body = json!({
         "ready": ready,
         "database": word(database),
-        "store_a": word(a),
-        "store_b": word(b),
+        "store_a": word(a.is_none()),
+        "store_a_trouble": a,
+        "store_b": word(b.is_none()),
+        "store_b_trouble": b,
     });
     (status, Json(body)).into_response()
 }

@@ -11,6 +11,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
+    task::AbortHandle,
 };
 use vbranch_domain::SystemClock;
 use vbranch_kyc::{KycConfig, KycEngine, LivenessPolicy};
@@ -19,7 +20,9 @@ use vbranch_sfu::{Sfu, SfuConfig};
 use vbranch_signaling::{DEMO_ACCOUNTS, Parts, Signaling, SignalingConfig};
 
 use crate::{
-    adapters::{EVENTS, Events, KycAdapter, MediaAdapter, RecorderAdapter, VaultAdapter},
+    adapters::{
+        EVENTS, Events, KycAdapter, MediaAdapter, RecorderAdapter, VaultAdapter, reconcile_daily,
+    },
     config::Config,
     observe::{self, Probes},
     web,
@@ -36,6 +39,7 @@ struct Running {
     signaling: Arc<Signaling>,
     recorder: Recorder,
     sfu: Sfu,
+    reconciling: AbortHandle,
 }
 
 /// Runs the server until it is told to stop.
@@ -70,9 +74,7 @@ async fn start(config: &Config, demo: bool) -> anyhow::Result<(Running, Probes)>
     let (sender, port_events) = mpsc::channel(EVENTS);
     let events = Events::new(sender);
 
-    let recorder =
-        RecorderAdapter::start(&config.recorder, &config.data.dir, clock, events.clone())
-            .context("recorder")?;
+    let recorder = start_recorder(config, clock, events.clone()).await.context("recorder")?;
     let sfu = Sfu::start(&sfu_config(config), clock, MediaAdapter::event_sink(events.clone()))
         .context("media plane")?;
     let kyc = start_kyc(config, clock)?;
@@ -83,7 +85,7 @@ async fn start(config: &Config, demo: bool) -> anyhow::Result<(Running, Probes)>
         Arc::new(RecorderAdapter::new(recorder.clone(), sfu.handle(), clock, events.clone()));
     let parts = Parts {
         media: Arc::new(MediaAdapter::new(sfu.handle())),
-        recorder: recorder_port.clone(),
+        recorder: recorder_port,
         kyc: Arc::new(KycAdapter::new(kyc, sfu.handle(), events)),
         vault: Arc::new(vault),
     };
@@ -92,8 +94,23 @@ async fn start(config: &Config, demo: bool) -> anyhow::Result<(Running, Probes)>
             .await
             .context("branch")?;
     let signaling = Arc::new(signaling);
-    let probes = Probes { signaling: signaling.clone(), recorder: recorder_port };
-    Ok((Running { signaling, recorder, sfu }, probes))
+    let reconciling =
+        tokio::spawn(reconcile_daily(config.clone(), recorder.clone(), clock)).abort_handle();
+    let probes = Probes { signaling: signaling.clone(), recorder: recorder.clone() };
+    Ok((Running { signaling, recorder, sfu, reconciling }, probes))
+}
+
+/// Sealing what a crash left open may take as long as the stores do.
+async fn start_recorder(
+    config: &Config,
+    clock: SystemClock,
+    events: Events,
+) -> anyhow::Result<Recorder> {
+    let (settings, data) = (config.recorder.clone(), config.data.dir.clone());
+    let starting = tokio::task::spawn_blocking(move || {
+        RecorderAdapter::start(&settings, &data, clock, events)
+    });
+    Ok(starting.await??)
 }
 
 fn sfu_config(config: &Config) -> SfuConfig {
@@ -134,6 +151,7 @@ fn signaling_config(config: &Config, demo: bool) -> SignalingConfig {
     limits.portrait_lifetime = config.kyc.portrait_ttl;
     limits.watch_customer = config.kyc.watch_customer;
     limits.watch_staff = config.kyc.watch_staff;
+    signaling.second_person = config.branch.second_person;
     signaling
 }
 
@@ -204,7 +222,8 @@ async fn run(listener: TcpListener, app: Router, running: &Running) -> anyhow::R
 
 /// Media first, so that taps get their last items; then the recorder seals what is open.
 async fn stop(running: Running) {
-    let Running { signaling, recorder, sfu } = running;
+    let Running { signaling, recorder, sfu, reconciling } = running;
+    reconciling.abort();
     drop(signaling);
     let stopping = tokio::task::spawn_blocking(move || {
         sfu.stop();

@@ -10,6 +10,7 @@ import { WebSocketServer, type WebSocket } from "ws";
 import type { ClientMessage, ServerMessage, SupervisionMode } from "../packages/sdk/src/protocol";
 import { checks, picture } from "./checks";
 import { customers, runOfCheck } from "./customers";
+import { films } from "./films";
 import * as views from "./views";
 
 /** A body that is a string is a picture, drawn as SVG. */
@@ -95,6 +96,8 @@ function answer(asked: Asked): Answer {
   if (path.startsWith("/customer/")) return customer(asked);
   if (path.startsWith("/visits")) return staff(asked);
   if (path === "/recordings") return ok({ recordings: views.recordings(Date.now()) });
+  if (path === "/films") return ok({ films: films(Date.now(), signedIn ?? "") });
+  if (/^\/(films|recordings\/[^/]+\/films)/.test(path)) return ok(films(Date.now(), "")[0]);
   if (path === "/audit-log") return ok({ entries: views.auditLog(Date.now()) });
   const [, recording] = /^\/recordings\/([^/]+)\/replays$/.exec(path) ?? [];
   const row = views.recordings(Date.now()).find((each) => each.recording === recording);

@@ -269,6 +269,23 @@ const openReplay = async (page) => {
   await page.getByTestId("replay-open").nth(1).click();
   await page.getByTestId("replay-reason").fill("客户投诉核查 2026-118");
 };
+await shot("14-films", "/audit", {
+  ...both,
+  act: async (page) => {
+    await signIn("auditor")(page);
+    await page.getByTestId("tab-films").click();
+    await page.getByTestId("film-row").first().waitFor();
+  },
+});
+await shot("14-film-reason", "/audit", {
+  ...both,
+  fixed: true,
+  act: async (page) => {
+    await signIn("auditor")(page);
+    await page.getByTestId("film-open").first().click();
+    await page.getByTestId("film-reason").fill("客户投诉核查 2026-118");
+  },
+});
 await shot("15-reason", "/audit", { fixed: true, act: openReplay });
 await shot("15-replay", "/audit", {
   ...both,

@@ -326,6 +326,13 @@ export function auditLog(now: number): AuditEntry[] {
       recording,
       reason: "客户投诉核查 2026-118",
     },
+    {
+      at: now - 62_000,
+      actor: "王磊",
+      action: "replay_read",
+      recording,
+      reason: "customer 00:00.0–01:20.5, 03:00.0–03:42.0; staff 00:00.0–01:21.0",
+    },
     { at: now - 90_000, actor: "王磊", action: "sign_in", recording: null, reason: null },
   ];
 }

@@ -18,7 +18,9 @@ use vbranch_load::load::{
     machine,
     signal::{self, Request},
 };
-use vbranch_recorder::{Recorder, RecorderConfig, RecorderPaths, StoresRequired};
+use vbranch_recorder::{
+    Recorder, RecorderConfig, RecorderPaths, RetentionRules, StoresRequired, store::StorePlace,
+};
 use vbranch_sfu::{Sfu, SfuConfig, SfuHandle};
 
 /// The media plane alone, for measurements.
@@ -81,8 +83,11 @@ const SPOOL: u64 = 1 << 30;
 fn record_into(folder: &Path, clock: SystemClock) -> anyhow::Result<Recorder> {
     let config = RecorderConfig {
         paths: RecorderPaths::under(folder),
+        stores: StorePlace::both_under(folder),
         stores_required: StoresRequired::Both,
         spool_bytes: SPOOL,
+        escrow: None,
+        retention: RetentionRules::default(),
         log_origin: "vbranch.bench/evidence".to_owned(),
     };
     Ok(Recorder::start(&config, Arc::new(clock), Box::new(|_| ()))?)

@@ -15,6 +15,8 @@ pub struct HlsSegment {
     pub start: Duration,
     /// Its own length.
     pub duration: Duration,
+    /// Whether a decoder can start here.
+    pub keyframe: bool,
 }
 
 /// What a playlist points to.
@@ -31,6 +33,9 @@ pub enum HlsResource {
 /// A segment counts until the next one starts, so that a gap keeps its length and a position in
 /// the playlist is an offset in the recording minus that of the first segment. `uri` gives each
 /// resource an address, which must not contain quotes or line breaks.
+///
+/// A comment, `# key`, stands before each segment that a decoder can start at. HLS has no word for
+/// it, and a player that knows need not fetch segments to find out.
 ///
 /// A new init section is no discontinuity (section 4.3.2.3): the timestamps of all segments lie on
 /// the recording's one timeline. Said to be one, players place what follows by the length of what
@@ -52,12 +57,18 @@ pub fn vod_playlist(segments: &[HlsSegment], uri: impl Fn(HlsResource) -> String
             // Writing to a string cannot fail.
             let _ = writeln!(text, "#EXT-X-MAP:URI=\"{address}\"");
         }
+        if segment.keyframe {
+            text.push_str(KEY);
+        }
         let address = uri(HlsResource::Segment(segment.sequence));
         let _ = writeln!(text, "#EXTINF:{:.6},\n{address}", length.as_secs_f64());
     }
     text.push_str("#EXT-X-ENDLIST\n");
     text
 }
+
+/// Says that the next segment can be started at. A comment (section 4.1).
+const KEY: &str = "# key\n";
 
 /// From each segment's start to the next one's; the last one's own length.
 fn lengths(segments: &[HlsSegment]) -> Vec<Duration> {
@@ -92,6 +103,7 @@ mod tests {
             init: InitHash([init; 32]),
             start: Duration::from_millis(start),
             duration: Duration::from_millis(duration),
+            keyframe: sequence != 1,
         }
     }
 
@@ -102,9 +114,9 @@ mod tests {
         assert_eq!(
             vod_playlist(&segments, uri),
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:8\n#EXT-X-MEDIA-SEQUENCE:0\n\
-             #EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MAP:URI=\"init-1.mp4\"\n#EXTINF:0.980000,\n0.m4s\n\
+             #EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MAP:URI=\"init-1.mp4\"\n# key\n#EXTINF:0.980000,\n0.m4s\n\
              #EXTINF:7.520000,\n1.m4s\n#EXT-X-MAP:URI=\"init-2.mp4\"\n\
-             #EXTINF:0.990000,\n2.m4s\n#EXT-X-ENDLIST\n"
+             # key\n#EXTINF:0.990000,\n2.m4s\n#EXT-X-ENDLIST\n"
         );
     }
 

@@ -7,7 +7,7 @@ use ring::{hkdf, hmac};
 use vbranch_domain::{UnixMillis, kyc::PersonRef};
 
 use crate::{
-    keyfile::{KeyFileError, read_or_create_secret},
+    keys::{KeyFileError, read_or_create_secret},
     seal::{self, HEADER, SealError, SealKey},
 };
 

@@ -26,7 +26,7 @@ use vbranch_domain::{UnixMillis, kyc::PersonRef};
 
 use crate::{
     disk::{Disk, OsDisk, create_dir_durable, remove_if_there, write_durable},
-    keyfile::KeyFileError,
+    keys::KeyFileError,
     seal::SealError,
     store::StoreError,
 };

@@ -1,82 +1,71 @@
 //! The evidence log: one append-only Merkle tree (RFC 6962 section 2.1) over every manifest,
-//! replay and export. An entry cannot be taken out or changed later without the checkpoints that
-//! were handed out saying so.
+//! replay, export, hold and destruction. An entry cannot be taken out or changed later without the
+//! checkpoints that were handed out saying so.
 //!
-//! On disk: `entries`, one canonical JSON document per line, and `checkpoint`, the newest signed
-//! note, which is there before the first entry. Several processes may append (the server and the command line): each takes a file lock
-//! and reads what the others wrote first. An entry counts once a checkpoint covers it; what a
-//! crash left behind the checkpoint is kept if it is whole, and dropped if it is torn.
+//! It lies in one SQLite database (`database.rs`). Several processes may append (the server and the
+//! command line); callers that come at one time share a transaction, a signature and a flush. A
+//! database that was put back to an older state agrees with itself: that shows against the copies
+//! of the checkpoint in the stores ([`EvidenceLog::agrees_with`]).
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use ct_merkle::mem_backed_tree::MemoryBackedTree;
-use serde::{Deserialize, Serialize};
-use vbranch_domain::{RecordingId, UnixMillis};
+use rusqlite::{Connection, TransactionBehavior};
+use vbranch_domain::RecordingId;
 
-use self::note::{Checkpoint, NoteError};
+use self::{
+    database::Tables,
+    note::{Checkpoint, NoteError},
+    proof::{Consistency, LogProof},
+};
 use crate::{
     canonical::{self, CanonicalError},
-    disk::{OsDisk, create_dir_durable, read_limited, replace_durable},
+    disk::{OsDisk, create_dir_durable},
     hash::Sha256,
     keys::EvidenceKey,
-    store::StoreError,
 };
 
+mod database;
+mod entry;
 pub mod note;
 pub mod proof;
+mod tree;
+
+pub use entry::{Access, Destroy, LogEntry, Order, Reconciled, Retain, Rotate};
 
 /// The longest entry; a reason for a replay is at most a few hundred characters.
 pub const MAX_ENTRY: usize = 16 * 1024;
-
-/// What is on the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum LogEntry {
-    /// A recording was sealed. There is exactly one per recording.
-    Manifest {
-        /// Which recording.
-        recording: RecordingId,
-        /// SHA-256 of its manifest.
-        sha256: Sha256,
-        /// Wall clock.
-        at_ms: UnixMillis,
-    },
-    /// Someone watched.
-    Replay(Access),
-    /// Someone took a copy.
-    Export(Access),
-}
-
-/// Who had access, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Access {
-    /// Which recording.
-    pub recording: RecordingId,
-    /// Who, by account id or, on the command line, as given.
-    pub user: String,
-    /// Why, sealed under the recording's own key (it may speak of the customer), in base64.
-    pub reason_sealed: String,
-    /// Wall clock.
-    pub at_ms: UnixMillis,
-}
+/// Of the newest entries, so many are held against the tree when the log is opened, which takes a
+/// fraction of a second. Older ones are when they are read, and all of them by
+/// [`EvidenceLog::check_all`].
+const CHECKED_AT_START: u64 = 50_000;
 
 /// Why the log refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The system refused.
     #[error("evidence log: {}", .0.kind())]
-    Io(#[from] io::Error),
+    Io(#[from] std::io::Error),
+    /// The database refused.
+    #[error("evidence log: {0}")]
+    Database(#[from] rusqlite::Error),
     /// Entries that were acknowledged are gone or changed.
     #[error("evidence log is damaged: {0}")]
     Damaged(&'static str),
-    /// The checkpoint file is not this log's.
+    /// The database is older than a checkpoint this log signed.
+    #[error("evidence log was put back: it has {has} entries, and {signed} were signed before")]
+    PutBack {
+        /// Entries it has.
+        has: u64,
+        /// Entries the newer checkpoint is over.
+        signed: u64,
+    },
+    /// The checkpoint is not this log's.
     #[error("evidence log checkpoint: {0}")]
     Note(#[from] NoteError),
     /// An entry that cannot be written down.
@@ -88,57 +77,63 @@ pub enum LogError {
     /// The recording has another manifest already.
     #[error("recording {0} has another manifest on the log")]
     SecondManifest(RecordingId),
+    /// Entries that came at one time failed together.
+    #[error(transparent)]
+    Together(Arc<LogError>),
 }
 
 /// The log, open for appending.
 pub struct EvidenceLog {
-    folder: PathBuf,
     origin: String,
     key: Arc<EvidenceKey>,
     state: Mutex<State>,
+    /// Appends that wait for whoever has the database to take them along.
+    waiting: Mutex<Vec<Arc<Waiting>>>,
+    /// Entries under the newest checkpoint this process saw.
+    size: AtomicU64,
 }
 
 struct State {
-    entries: File,
-    lock: File,
-    /// Length of `entries` that is in the tree.
-    read: u64,
-    tree: MemoryBackedTree<sha2::Sha256, Vec<u8>>,
-    manifests: std::collections::BTreeMap<RecordingId, (Sha256, usize)>,
-    /// The newest checkpoint and the size it covers.
-    checkpoint: Option<String>,
-    signed: u64,
+    database: Connection,
+    /// The newest checkpoint that was checked.
+    seen: Option<(String, Checkpoint)>,
+}
+
+struct Waiting {
+    entry: LogEntry,
+    line: Vec<u8>,
+    outcome: Mutex<Option<Result<u64, LogError>>>,
+}
+
+/// What a bundle shows of the log, all under one checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The manifest's entry.
+    pub manifest: LogProof,
+    /// That the log only grew since the manifest's previous checkpoint.
+    pub consistency: Consistency,
+    /// The destruction's entry, where the recording was destroyed.
+    pub destruction: Option<LogProof>,
 }
 
 impl EvidenceLog {
     /// Opens the log in `folder`, made on first use, and checks it against its last checkpoint.
     pub fn open(folder: &Path, origin: &str, key: Arc<EvidenceKey>) -> Result<Self, LogError> {
         create_dir_durable(&OsDisk, folder)?;
-        let open = |name| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o640)
-                .open(folder.join(name))
-        };
-        let state = State {
-            entries: open("entries")?,
-            lock: open("lock")?,
-            read: 0,
-            tree: MemoryBackedTree::new(),
-            manifests: std::collections::BTreeMap::new(),
-            checkpoint: None,
-            signed: 0,
-        };
+        if folder.join("entries").exists() {
+            return Err(LogError::Damaged("it is of a version before this one's format"));
+        }
+        let database = database::open(&folder.join("log.db"))?;
         let log = Self {
-            folder: folder.to_owned(),
             origin: origin.to_owned(),
             key,
-            state: Mutex::new(state),
+            state: Mutex::new(State { database, seen: None }),
+            waiting: Mutex::default(),
+            size: AtomicU64::new(0),
         };
-        log.locked(|_| Ok(()))?;
+        log.write(|tables, seen| {
+            check_entries(tables, seen.size.saturating_sub(CHECKED_AT_START), seen.size)
+        })?;
         Ok(log)
     }
 
@@ -148,184 +143,278 @@ impl EvidenceLog {
         &self.origin
     }
 
-    /// The newest checkpoint, if there is one.
-    pub fn checkpoint(&self) -> Result<Option<String>, LogError> {
-        self.locked(|state| Ok(state.checkpoint.clone()))
+    /// Entries under the newest checkpoint this process saw. Does not block.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
     }
 
-    /// Appends an entry; when this returns it is durable and under a checkpoint. Entering the
-    /// same manifest again changes nothing; another manifest for the same recording is refused.
-    pub fn append(&self, entry: &LogEntry) -> Result<(), LogError> {
+    /// The newest checkpoint.
+    pub fn checkpoint(&self) -> Result<String, LogError> {
+        self.read(|tables, _| {
+            tables.checkpoint()?.ok_or(LogError::Damaged("the signed checkpoint is missing"))
+        })
+    }
+
+    /// Appends an entry; when this returns it is durable and under a checkpoint, and the number is
+    /// its place. Entering the same manifest again changes nothing; another manifest for the same
+    /// recording is refused.
+    pub fn append(&self, entry: &LogEntry) -> Result<u64, LogError> {
         let line = canonical::to_bytes(entry)?;
         if line.len() > MAX_ENTRY {
             return Err(LogError::TooLong);
         }
-        self.locked(|state| {
-            if let LogEntry::Manifest { recording, sha256, .. } = entry {
-                match state.manifests.get(recording) {
-                    Some((there, _)) if there == sha256 => return Ok(()),
-                    Some(_) => return Err(LogError::SecondManifest(*recording)),
-                    None => {}
+        let mine = Arc::new(Waiting { entry: entry.clone(), line, outcome: Mutex::new(None) });
+        locked(&self.waiting).push(Arc::clone(&mine));
+        // Whoever has the database takes along all who wait; the others find their outcome.
+        let mut state = locked(&self.state);
+        if let Some(outcome) = locked(&mine.outcome).take() {
+            return outcome;
+        }
+        let batch = std::mem::take(&mut *locked(&self.waiting));
+        let result = self.write_in(&mut state, |tables, seen| {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            let mut size = seen.size;
+            for waiting in &batch {
+                outcomes.push(enter(tables, &mut size, waiting)?);
+            }
+            Ok(outcomes)
+        });
+        match result {
+            Ok(outcomes) => {
+                for (waiting, outcome) in batch.iter().zip(outcomes) {
+                    *locked(&waiting.outcome) = Some(outcome);
                 }
             }
-            let written = state.write(&line);
-            if written.is_err() {
-                // The tail is not known to be whole: the next reader drops it.
-                let _ = state.entries.set_len(state.read);
+            Err(error) => {
+                let error = Arc::new(error);
+                for waiting in &batch {
+                    *locked(&waiting.outcome) = Some(Err(LogError::Together(Arc::clone(&error))));
+                }
             }
-            written?;
-            state.push(line, entry);
-            self.sign(state)
-        })
+        }
+        locked(&mine.outcome).take().unwrap_or(Err(LogError::Damaged("an entry was passed over")))
     }
 
     /// The entry of a recording's manifest with the proof that it is on the log.
-    pub fn prove(&self, recording: RecordingId) -> Result<Option<proof::LogProof>, LogError> {
-        self.locked(|state| {
-            let Some(&(_, index)) = state.manifests.get(&recording) else { return Ok(None) };
-            let Some(entry) = state.tree.get(index).cloned() else { return Ok(None) };
-            let Some(checkpoint) = state.checkpoint.clone() else { return Ok(None) };
-            let path = state.tree.prove_inclusion(index).as_bytes().to_vec();
-            Ok(Some(proof::LogProof { entry, index: index as u64, path, checkpoint }))
+    pub fn prove(&self, recording: RecordingId) -> Result<Option<LogProof>, LogError> {
+        self.read(|tables, seen| {
+            let index = tables.newest(recording, "manifest")?;
+            index.map(|index| proof(tables, seen, index)).transpose()
         })
     }
 
-    /// Every replay and export of a recording, oldest first.
-    pub fn accesses(&self, recording: RecordingId) -> Result<Vec<LogEntry>, LogError> {
-        self.locked(|state| {
-            let entries = state.tree.items().iter();
-            let entries = entries.filter_map(|line| serde_json::from_slice(line).ok());
-            Ok(entries
-                .filter(|entry| match entry {
-                    LogEntry::Replay(access) | LogEntry::Export(access) => {
-                        access.recording == recording
-                    }
-                    LogEntry::Manifest { .. } => false,
-                })
-                .collect())
-        })
-    }
-
-    /// Runs `act` with the file lock held and everything read that is on the log.
-    fn locked<T>(
+    /// What a bundle of the recording shows: the manifest's entry, that the log only grew since
+    /// the checkpoint `previous`, and the destruction if there was one.
+    pub fn evidence(
         &self,
-        act: impl FnOnce(&mut State) -> Result<T, LogError>,
-    ) -> Result<T, LogError> {
-        let mut state = self.state();
-        state.lock.lock()?;
-        let result = self.catch_up(&mut state).and_then(|()| act(&mut state));
-        state.lock.unlock()?;
-        result
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads what others appended, drops a torn tail and checks the last checkpoint.
-    fn catch_up(&self, state: &mut State) -> Result<(), LogError> {
-        let note = match read_limited(&self.folder.join("checkpoint"), 16 * 1024) {
-            Ok(bytes) => {
-                Some(String::from_utf8(bytes).map_err(|_| LogError::Note(NoteError::Malformed))?)
-            }
-            Err(StoreError::NotFound) => None,
-            Err(StoreError::Io(error)) => return Err(error.into()),
-            Err(_) => return Err(LogError::Note(NoteError::Malformed)),
+        recording: RecordingId,
+        previous: Option<&str>,
+    ) -> Result<Option<Evidence>, LogError> {
+        let old = match previous {
+            Some(note) => Checkpoint::verify(note, &self.key.public())?.size,
+            None => 0,
         };
-        let len = state.entries.metadata()?.len();
-        if len < state.read {
-            return Err(LogError::Damaged("entries that were there are missing"));
-        }
-        match note {
-            Some(note) if state.checkpoint.as_ref() == Some(&note) && len == state.read => {}
-            Some(note) => self.advance(state, note)?,
-            // A new log: signed before its first entry, so that whoever takes the checkpoint away
-            // cannot have other entries signed.
-            None if len == 0 && state.checkpoint.is_none() => return self.sign(state),
-            None => return Err(LogError::Damaged("the signed checkpoint is missing")),
-        }
-        // After a crash or an error between the entry and the checkpoint.
-        if state.tree.len() > state.signed { self.sign(state) } else { Ok(()) }
+        self.read(|tables, seen| {
+            let Some(index) = tables.newest(recording, "manifest")? else { return Ok(None) };
+            let manifest = proof(tables, seen, index)?;
+            let path = tree::consistency(tables, old, seen.size)?;
+            let checkpoint = manifest.checkpoint.clone();
+            let consistency = Consistency { old, path: joined(&path), checkpoint };
+            let destruction = tables.newest(recording, "destroy")?;
+            let destruction = destruction.map(|index| proof(tables, seen, index)).transpose()?;
+            Ok(Some(Evidence { manifest, consistency, destruction }))
+        })
     }
 
-    /// Takes in what a newer checkpoint covers, and what is whole behind it.
-    fn advance(&self, state: &mut State, note: String) -> Result<(), LogError> {
+    /// Every entry that speaks of a recording, oldest first.
+    pub fn entries_of(&self, recording: RecordingId) -> Result<Vec<LogEntry>, LogError> {
+        self.read(|tables, _| {
+            let mut entries = Vec::new();
+            for index in tables.of_recording(recording)? {
+                let line = tables.entry(index)?;
+                entries.extend(serde_json::from_slice::<LogEntry>(&line));
+            }
+            Ok(entries)
+        })
+    }
+
+    /// Holds a checkpoint that this log may have signed earlier against what it has now: it must be
+    /// over no more entries, and over the same.
+    pub fn agrees_with(&self, note: &str) -> Result<Checkpoint, LogError> {
+        let other = Checkpoint::verify(note, &self.key.public())?;
+        if other.origin != self.origin {
+            return Err(LogError::Damaged("the signed checkpoint is another log's"));
+        }
+        self.read(|tables, seen| {
+            if other.size > seen.size {
+                return Err(LogError::PutBack { has: seen.size, signed: other.size });
+            }
+            if tree::root(tables, other.size)? != other.root {
+                return Err(LogError::Damaged("its entries are not those it signed before"));
+            }
+            Ok(())
+        })?;
+        Ok(other)
+    }
+
+    /// Holds every entry against the tree, and the tree against the checkpoint: some ten seconds
+    /// for ten million. Appends wait meanwhile only as long as others do for the disk.
+    pub fn check_all(&self) -> Result<u64, LogError> {
+        let mut from = 0;
+        loop {
+            let size = self.read(|tables, seen| {
+                check_entries(tables, from, seen.size.min(from + CHECKED_AT_START))?;
+                Ok(seen.size)
+            })?;
+            from += CHECKED_AT_START;
+            if from >= size {
+                return Ok(size);
+            }
+        }
+    }
+
+    /// Runs `act` on what is on the log now.
+    fn read<T>(
+        &self,
+        act: impl FnOnce(&Tables<'_>, &Checkpoint) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        let mut state = locked(&self.state);
+        let State { database, seen } = &mut *state;
+        let transaction = database.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let tables = Tables(&transaction);
+        let now = self.catch_up(&tables, seen)?;
+        act(&tables, &now)
+    }
+
+    /// Runs `act`, signs what is there then, and makes it durable.
+    fn write<T>(
+        &self,
+        act: impl FnOnce(&Tables<'_>, &Checkpoint) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        self.write_in(&mut locked(&self.state), act)
+    }
+
+    fn write_in<T>(
+        &self,
+        state: &mut State,
+        act: impl FnOnce(&Tables<'_>, &Checkpoint) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        let State { database, seen } = state;
+        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tables = Tables(&transaction);
+        // A new log is signed before its first entry, so that whoever takes the checkpoint away
+        // cannot have other entries signed.
+        let is_new = seen.is_none() && tables.checkpoint()?.is_none() && tables.size()? == 0;
+        let before =
+            if is_new { self.checkpoint_of(&tables, 0)? } else { self.catch_up(&tables, seen)? };
+        let done = act(&tables, &before)?;
+        let size = tables.size()?;
+        if is_new || size != before.size {
+            let checkpoint = self.checkpoint_of(&tables, size)?;
+            let note = checkpoint.sign(&self.key);
+            tables.set_checkpoint(&note)?;
+            transaction.commit()?;
+            *seen = Some((note, checkpoint));
+            self.size.store(size, Ordering::Relaxed);
+        }
+        Ok(done)
+    }
+
+    /// Checks what others appended since: it is signed, it is there, and what was there before is.
+    fn catch_up(
+        &self,
+        tables: &Tables<'_>,
+        seen: &mut Option<(String, Checkpoint)>,
+    ) -> Result<Checkpoint, LogError> {
+        let missing = LogError::Damaged("the signed checkpoint is missing");
+        let note = tables.checkpoint()?.ok_or(missing)?;
+        if let Some((known, checkpoint)) = seen
+            && *known == note
+        {
+            return Ok(checkpoint.clone());
+        }
         let signed = Checkpoint::verify(&note, &self.key.public())?;
         if signed.origin != self.origin {
             return Err(LogError::Damaged("the signed checkpoint is another log's"));
         }
-        if signed.size < state.signed {
-            return Err(LogError::Damaged("the signed checkpoint is older than one before"));
-        }
-        state.read_entries(&signed)?;
-        (state.checkpoint, state.signed) = (Some(note), signed.size);
-        Ok(())
-    }
-
-    fn checkpoint_of(&self, tree: &MemoryBackedTree<sha2::Sha256, Vec<u8>>) -> Checkpoint {
-        Checkpoint { origin: self.origin.clone(), size: tree.len(), root: root(tree) }
-    }
-
-    fn sign(&self, state: &mut State) -> Result<(), LogError> {
-        let note = self.checkpoint_of(&state.tree).sign(&self.key);
-        replace_durable(&OsDisk, &self.folder.join("checkpoint"), note.as_bytes())?;
-        (state.checkpoint, state.signed) = (Some(note), state.tree.len());
-        Ok(())
-    }
-}
-
-impl State {
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        self.entries.seek(SeekFrom::Start(self.read))?;
-        self.entries.write_all(&[line, b"\n"].concat())?;
-        self.entries.sync_all()
-    }
-
-    fn push(&mut self, line: Vec<u8>, entry: &LogEntry) {
-        self.read = self.read.saturating_add(line.len() as u64 + 1);
-        let index = usize::try_from(self.tree.len()).unwrap_or(usize::MAX);
-        self.tree.push(line);
-        if let LogEntry::Manifest { recording, sha256, .. } = entry {
-            self.manifests.entry(*recording).or_insert((*sha256, index));
-        }
-    }
-
-    /// Takes in all whole lines behind what was read and cuts a torn one off. Wrong where `signed`
-    /// covers more than is there, or something else.
-    fn read_entries(&mut self, signed: &Checkpoint) -> Result<(), LogError> {
-        self.entries.seek(SeekFrom::Start(self.read))?;
-        let mut bytes = Vec::new();
-        self.entries.read_to_end(&mut bytes)?;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let Some(line) = line.strip_suffix(b"\n") else { break };
-            let acknowledged = self.tree.len() < signed.size;
-            match serde_json::from_slice::<LogEntry>(line) {
-                Ok(entry) => self.push(line.to_vec(), &entry),
-                Err(_) if acknowledged => return Err(LogError::Damaged("an entry is unreadable")),
-                Err(_) => break,
-            }
-            if self.tree.len() == signed.size && root(&self.tree) != signed.root {
-                return Err(LogError::Damaged("entries differ from the signed checkpoint"));
-            }
-        }
-        if self.tree.len() < signed.size {
+        if tables.size()? != signed.size {
             return Err(LogError::Damaged("entries under the signed checkpoint are missing"));
         }
-        if self.entries.metadata()?.len() > self.read {
-            tracing::warn!("evidence log: dropped an entry that was never acknowledged");
-            self.entries.set_len(self.read)?;
-            self.entries.sync_all()?;
+        if tree::root(tables, signed.size)? != signed.root {
+            return Err(LogError::Damaged("entries differ from the signed checkpoint"));
         }
-        Ok(())
+        if let Some((_, before)) = seen {
+            if before.size > signed.size {
+                return Err(LogError::PutBack { has: signed.size, signed: before.size });
+            }
+            if tree::root(tables, before.size)? != before.root {
+                return Err(LogError::Damaged("its entries are not those it signed before"));
+            }
+        }
+        self.size.store(signed.size, Ordering::Relaxed);
+        *seen = Some((note, signed.clone()));
+        Ok(signed)
+    }
+
+    fn checkpoint_of(&self, tables: &Tables<'_>, size: u64) -> Result<Checkpoint, LogError> {
+        Ok(Checkpoint { origin: self.origin.clone(), size, root: tree::root(tables, size)? })
     }
 }
 
-fn root(tree: &MemoryBackedTree<sha2::Sha256, Vec<u8>>) -> Sha256 {
-    let root = tree.root();
-    let mut out = [0; 32];
-    out.iter_mut().zip(root.as_bytes().iter()).for_each(|(to, from)| *to = *from);
-    Sha256(out)
+/// Enters one of several entries. What is refused keeps none of the others from being entered.
+fn enter(
+    tables: &Tables<'_>,
+    size: &mut u64,
+    waiting: &Waiting,
+) -> Result<Result<u64, LogError>, LogError> {
+    if let LogEntry::Manifest { recording, sha256, .. } = &waiting.entry
+        && let Some(index) = tables.newest(*recording, "manifest")?
+    {
+        let there = serde_json::from_slice(&tables.entry(index)?);
+        let is_same = matches!(there, Ok(LogEntry::Manifest { sha256: s, .. }) if s == *sha256);
+        return Ok(if is_same { Ok(index) } else { Err(LogError::SecondManifest(*recording)) });
+    }
+    let index = *size;
+    tables.push(index, &waiting.entry, &waiting.line)?;
+    *size += 1;
+    Ok(Ok(index))
 }
 
+/// An entry with its way to the checkpoint.
+fn proof(tables: &Tables<'_>, seen: &Checkpoint, index: u64) -> Result<LogProof, LogError> {
+    let missing = LogError::Damaged("the signed checkpoint is missing");
+    Ok(LogProof {
+        entry: tables.entry(index)?,
+        index,
+        path: joined(&tree::inclusion(tables, index, seen.size)?),
+        checkpoint: tables.checkpoint()?.ok_or(missing)?,
+    })
+}
+
+/// Holds entries against the tree's leaves, and the nodes over them against these.
+fn check_entries(tables: &Tables<'_>, from: u64, to: u64) -> Result<(), LogError> {
+    use tree::Nodes as _;
+    for index in from..to {
+        let leaf = tree::leaf(&tables.entry(index)?);
+        for (place, hash) in tree::append(tables, index, leaf)? {
+            if tables.node(place)? != hash {
+                return Err(LogError::Damaged("a node of the tree was changed"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn joined(path: &[Sha256]) -> Vec<u8> {
+    path.iter().flat_map(|hash| hash.0).collect()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod tests;

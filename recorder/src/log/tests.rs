@@ -1,3 +1,5 @@
+use vbranch_domain::UnixMillis;
+
 use super::*;
 
 fn key(dir: &Path) -> Arc<EvidenceKey> {
@@ -17,10 +19,13 @@ fn manifest(fill: u8) -> LogEntry {
 }
 
 fn recording(entry: &LogEntry) -> RecordingId {
-    match entry {
-        LogEntry::Manifest { recording, .. } => *recording,
-        LogEntry::Replay(access) | LogEntry::Export(access) => access.recording,
-    }
+    entry.recording().unwrap()
+}
+
+/// The log's database as somebody with an editor sees it.
+fn edit(dir: &Path, sql: &str) {
+    let database = Connection::open(dir.join("log/log.db")).unwrap();
+    database.execute_batch(sql).unwrap();
 }
 
 #[test]
@@ -28,7 +33,9 @@ fn every_entry_is_provable_and_a_proof_reads_back() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).unwrap();
     let entries: Vec<_> = (0..9).map(manifest).collect();
-    entries.iter().for_each(|entry| log.append(entry).unwrap());
+    for entry in &entries {
+        log.append(entry).unwrap();
+    }
     let public = key(dir.path()).public();
     for entry in &entries {
         let proof = log.prove(recording(entry)).unwrap().unwrap();
@@ -68,7 +75,11 @@ fn two_processes_append_to_one_log() {
     let (a, b) = (open(dir.path()).unwrap(), open(dir.path()).unwrap());
     let entries: Vec<_> = (0..6).map(manifest).collect();
     for (i, entry) in entries.iter().enumerate() {
-        if i % 2 == 0 { a.append(entry).unwrap() } else { b.append(entry).unwrap() }
+        if i % 2 == 0 {
+            a.append(entry).unwrap()
+        } else {
+            b.append(entry).unwrap()
+        };
     }
     assert_eq!(a.checkpoint().unwrap(), b.checkpoint().unwrap());
     let public = key(dir.path()).public();
@@ -79,72 +90,112 @@ fn two_processes_append_to_one_log() {
 }
 
 #[test]
-fn a_torn_tail_is_dropped_and_a_whole_one_kept() {
+fn the_log_shows_that_it_only_grew() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("log/entries");
-    open(dir.path()).unwrap().append(&manifest(1)).unwrap();
-    let acknowledged = std::fs::read(&path).unwrap();
-
-    // The process died while writing: no line end.
-    std::fs::write(&path, [acknowledged.as_slice(), b"{\"type\":\"mani"].concat()).unwrap();
     let log = open(dir.path()).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), acknowledged);
-    drop(log);
+    let public = key(dir.path()).public();
+    let mut before = vec![log.checkpoint().unwrap()];
+    let entry = manifest(0);
+    log.append(&entry).unwrap();
+    for n in 1..20 {
+        before.push(log.checkpoint().unwrap());
+        log.append(&manifest(n)).unwrap();
+        for note in &before {
+            let evidence = log.evidence(recording(&entry), Some(note)).unwrap().unwrap();
+            let proof = Consistency::parse(&evidence.consistency.to_text()).unwrap();
+            assert_eq!(proof, evidence.consistency);
+            let old = Checkpoint::verify(note, &public).unwrap();
+            assert_eq!(proof.verify((old.size, old.root), &public).unwrap().size, u64::from(n) + 1);
+            let other = (old.size, Sha256([7; 32]));
+            assert_eq!(proof.verify(other, &public), Err(proof::ProofError::NotConsistent));
+            assert!(proof.verify((old.size + 1, old.root), &public).is_err());
+        }
+    }
+}
 
-    // The process died between the entry and the checkpoint.
-    let more = manifest(2);
-    let line = canonical::to_bytes(&more).unwrap();
-    std::fs::write(&path, [acknowledged.as_slice(), &line, b"\n"].concat()).unwrap();
+#[test]
+fn many_callers_share_transactions_and_each_has_its_place() {
+    let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).unwrap();
-    let proof = log.prove(recording(&more)).unwrap().unwrap();
-    assert_eq!(proof.verify(&key(dir.path()).public()).unwrap().size, 2);
+    let mut places = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| (0..20).map(|n| log.append(&manifest(n)).unwrap()).collect()))
+            .collect();
+        let places: Vec<Vec<u64>> = callers.into_iter().map(|c| c.join().unwrap()).collect();
+        assert!(places.iter().all(|own| own.is_sorted()));
+        places.concat()
+    });
+    places.sort_unstable();
+    assert!(places.into_iter().eq(0..160));
+    assert_eq!(log.check_all().unwrap(), 160);
 }
 
 #[test]
 fn a_log_that_lost_or_changed_what_it_acknowledged_does_not_open() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path()).unwrap();
-    (0..3).for_each(|n| log.append(&manifest(n)).unwrap());
-    drop(log);
-    let path = dir.path().join("log/entries");
-    let whole = std::fs::read(&path).unwrap();
-
-    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-    assert!(matches!(open(dir.path()), Err(LogError::Damaged(_))), "cut");
-    for at in (0..whole.len()).step_by(7) {
-        let mut changed = whole.clone();
-        changed[at] ^= 1;
-        std::fs::write(&path, &changed).unwrap();
-        assert!(matches!(open(dir.path()), Err(LogError::Damaged(_))), "changed at {at}");
+    for (what, sql) in [
+        ("cut", "DELETE FROM entries WHERE idx = 2"),
+        ("taken out", "DELETE FROM entries WHERE idx = 1"),
+        ("added", "INSERT INTO entries SELECT 3, recording, type, json FROM entries WHERE idx = 0"),
+        ("changed", "UPDATE entries SET json = CAST('{}' AS BLOB) WHERE idx = 1"),
+        (
+            "swapped",
+            "UPDATE entries SET json = (SELECT json FROM entries WHERE idx = 0) WHERE idx = 2",
+        ),
+        ("a leaf", "UPDATE nodes SET hash = zeroblob(32) WHERE place = 0"),
+        ("a node", "UPDATE nodes SET hash = zeroblob(32) WHERE place = 2"),
+        ("a node is gone", "DELETE FROM nodes WHERE place = 3"),
+        ("the root", "UPDATE checkpoint SET note = replace(note, '3', '2')"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(dir.path()).unwrap();
+        for n in 0..3 {
+            log.append(&manifest(n)).unwrap();
+        }
+        drop(log);
+        edit(dir.path(), sql);
+        assert!(
+            matches!(open(dir.path()), Err(LogError::Damaged(_) | LogError::Note(_))),
+            "{what}"
+        );
     }
-    std::fs::write(&path, &whole).unwrap();
-    open(dir.path()).unwrap();
 }
 
 #[test]
 fn entries_without_their_checkpoint_are_not_signed_anew() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).unwrap();
-    let empty = log.checkpoint().unwrap().unwrap();
-    assert_eq!(note::Checkpoint::verify(&empty, &key(dir.path()).public()).unwrap().size, 0);
+    let empty = log.checkpoint().unwrap();
+    assert_eq!(Checkpoint::verify(&empty, &key(dir.path()).public()).unwrap().size, 0);
     log.append(&manifest(1)).unwrap();
-    std::fs::remove_file(dir.path().join("log/checkpoint")).unwrap();
-    assert!(matches!(log.append(&manifest(2)), Err(LogError::Damaged(_))), "while open");
+    edit(dir.path(), "DELETE FROM checkpoint");
+    assert!(log.append(&manifest(2)).is_err(), "while open");
     assert!(matches!(open(dir.path()), Err(LogError::Damaged(_))), "at the next start");
 }
 
 #[test]
-fn a_running_log_notices_that_entries_were_taken_or_turned_back() {
+fn a_running_log_notices_that_it_was_turned_back() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).unwrap();
-    let (entries, checkpoint) = (dir.path().join("log/entries"), dir.path().join("log/checkpoint"));
     log.append(&manifest(1)).unwrap();
-    let old = [&entries, &checkpoint].map(|path| std::fs::read(path).unwrap());
+    let old = log.checkpoint().unwrap();
     log.append(&manifest(2)).unwrap();
-    std::fs::write(&checkpoint, &old[1]).unwrap();
-    assert!(matches!(log.append(&manifest(3)), Err(LogError::Damaged(_))), "an old checkpoint");
-    std::fs::write(&entries, &old[0]).unwrap();
-    assert!(matches!(log.append(&manifest(3)), Err(LogError::Damaged(_))), "both of old");
+    edit(dir.path(), &format!("UPDATE checkpoint SET note = '{old}'"));
+    assert!(log.append(&manifest(3)).is_err(), "an old checkpoint");
+    edit(dir.path(), "DELETE FROM entries WHERE idx > 0; DELETE FROM nodes WHERE place > 0");
+    let turned_back = log.append(&manifest(3));
+    let Err(LogError::Together(cause)) = turned_back else { panic!("{turned_back:?}") };
+    assert!(matches!(*cause, LogError::PutBack { has: 1, signed: 2 }), "both of old");
+    // It agrees with itself, so another process takes it for whole; a copy of a newer checkpoint
+    // shows what happened.
+    let other = open(dir.path()).unwrap();
+    let newer =
+        Checkpoint { size: 2, ..Checkpoint::verify(&old, &key(dir.path()).public()).unwrap() };
+    let newer = newer.sign(&key(dir.path()));
+    assert!(matches!(other.agrees_with(&newer), Err(LogError::PutBack { has: 1, signed: 2 })));
+    assert_eq!(other.agrees_with(&old).unwrap().size, 1);
+    let forked = Checkpoint { size: 1, root: Sha256([1; 32]), origin: log.origin().to_owned() };
+    let forked = forked.sign(&key(dir.path()));
+    assert!(matches!(other.agrees_with(&forked), Err(LogError::Damaged(_))));
 }
 
 #[test]
@@ -153,21 +204,4 @@ fn another_logs_checkpoint_is_refused() {
     drop(open(dir.path()).unwrap());
     let other = EvidenceLog::open(&dir.path().join("log"), "bank.example/2", key(dir.path()));
     assert!(matches!(other, Err(LogError::Damaged(_))));
-}
-
-#[test]
-fn an_entry_is_never_acknowledged_without_a_checkpoint_over_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path()).unwrap();
-    // The checkpoint cannot be written: its temporary name is taken by a folder.
-    let block = dir.path().join("log/checkpoint.new");
-    std::fs::create_dir(&block).unwrap();
-    let entry = manifest(1);
-    assert!(log.append(&entry).is_err());
-    assert!(log.append(&entry).is_err(), "entered, but not signed");
-    std::fs::remove_dir(&block).unwrap();
-    log.append(&entry).unwrap();
-    let proof = log.prove(recording(&entry)).unwrap().unwrap();
-    assert_eq!(proof.verify(&key(dir.path()).public()).unwrap().size, 1);
-    assert_eq!(std::fs::read_to_string(dir.path().join("log/entries")).unwrap().lines().count(), 1);
 }

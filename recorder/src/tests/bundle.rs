@@ -164,10 +164,12 @@ fn another_recordings_documents_do_not_pass() {
     };
     let manifest = ["manifest.json", "manifest.sig"];
     assert_named(&swap(&manifest), Path::new("log-entry.json"));
-    let with_log = ["manifest.json", "manifest.sig", "log-entry.json", "log-proof.txt"];
+    let with_log =
+        ["manifest.json", "manifest.sig", "log-entry.json", "log-proof.txt", "log-consistency.txt"];
     assert_named(&swap(&with_log), Path::new("key.json"));
     assert_named(&swap(&["log-entry.json", "log-proof.txt"]), Path::new("log-entry.json"));
     assert_named(&swap(&["log-proof.txt"]), Path::new("log-proof.txt"));
+    assert_named(&swap(&["log-consistency.txt"]), Path::new("log-consistency.txt"));
     assert_named(&swap(&["key.json"]), Path::new("key.json"));
     assert_named(&swap(&["export.json", "export.sig"]), Path::new("export.json"));
 }

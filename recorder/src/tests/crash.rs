@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::*;
+use super::{stores::rig_with_b, *};
 use crate::{disk::OsDisk, ledger::Entry, segment::GapCause, verify::verify};
 
 const FOLDER: &str = "VBRANCH_TEST_CRASH_FOLDER";
@@ -61,7 +61,7 @@ fn what_was_acknowledged_survives_a_kill_and_the_loss_is_declared() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         let pushed = record_and_kill(&data, Duration::from_millis(after));
-        let paths = RecorderPaths::under(&data);
+        let paths = Places::under(&data);
         let stored = objects(&paths.store_a);
         let stored: Vec<_> = stored
             .iter()
@@ -110,23 +110,21 @@ fn what_was_acknowledged_survives_a_kill_and_the_loss_is_declared() {
 fn every_cut_of_the_journal_is_recovered() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let rig = Rig::start(&data);
     let call = Call::shoot(4.5);
-    let recording = rig.record(&call);
-    let key = rig.recorder.public_key();
-    drop(rig);
-    let folder = RecorderPaths::under(&data).recordings.join(recording.to_string());
-    let journal = std::fs::read(folder.join("journal")).unwrap();
+    let (recording, journal) = record_and_keep(&data, &call);
+    let evidence = Places::under(&data).keys.join("evidence.key");
+    let key = crate::keys::EvidenceKey::open(&evidence).unwrap().public();
+    let folder = Places::under(&data).recordings.join(recording.to_string());
+    reset(&data, recording, &journal);
     let entries = crate::journal::read(&OsDisk, &folder.join("journal")).unwrap();
     assert!(matches!(entries.last(), Some(Entry::Closed { .. })));
     let ends: Vec<_> =
         journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
     // Not behind the last one: that is no crash.
     for (n, end) in ends.iter().enumerate().take(ends.len() - 1).step_by(5) {
-        reset(&data, recording);
         // In the middle of the next line, if there is one.
         let cut = (end + 40).min(journal.len());
-        std::fs::write(folder.join("journal"), &journal[..cut]).unwrap();
+        reset(&data, recording, &journal[..cut]);
         let rig = Rig::start(&data);
         assert_eq!(rig.recorder.recovered(), [recording], "after {n} entries");
         let bundle = dir.path().join(format!("bundle-{n}"));
@@ -137,38 +135,62 @@ fn every_cut_of_the_journal_is_recovered() {
     }
 
     // Everything is there, only the manifest was not written yet: nothing was lost.
-    reset(&data, recording);
-    std::fs::write(folder.join("journal"), &journal).unwrap();
+    reset(&data, recording, &journal);
     let rig = Rig::start(&data);
     assert!(rig.recorder.recovered().is_empty());
     assert_eq!(rig.recorder.view(recording).unwrap().summary.state, "sealed");
 }
 
+/// Records a call and returns its journal as well, which is gone once both stores have everything.
+fn record_and_keep(data: &Path, call: &Call) -> (RecordingId, Vec<u8>) {
+    let (rig, b) = rig_with_b(data, Mood::Full);
+    let recording = rig.record(call);
+    let folder = Places::under(data).recordings.join(recording.to_string());
+    let journal = std::fs::read(folder.join("journal")).unwrap();
+    b.set(Mood::Well);
+    rig.clock.advance(Duration::from_secs(2));
+    // A checkpoint's second line is the size of the log.
+    let marked = |store: &PathBuf| {
+        let note = std::fs::read_to_string(store.join(ObjectName::checkpoint().as_str()));
+        note.is_ok_and(|note| note.lines().nth(1).is_some_and(|size| size != "0"))
+    };
+    while !folder.join("replicated").exists() || folder.join("journal").exists() {
+        std::thread::yield_now();
+    }
+    // The stores are told of the log last; later it would be as if the log had been put back.
+    let paths = Places::under(data);
+    while ![&paths.store_a, &paths.store_b].into_iter().all(marked) {
+        std::thread::yield_now();
+    }
+    (recording, journal)
+}
+
 /// Back to the moment before the recording was sealed.
-fn reset(data: &Path, recording: RecordingId) {
-    let paths = RecorderPaths::under(data);
+fn reset(data: &Path, recording: RecordingId, journal: &[u8]) {
+    let paths = Places::under(data);
     let folder = paths.recordings.join(recording.to_string());
     for name in ["manifest.json", "manifest.sig", "summary.json", "replicated"] {
         let _ = std::fs::remove_file(folder.join(name));
     }
-    for store in [paths.store_a, paths.store_b] {
-        for name in [ObjectName::manifest(recording), ObjectName::signature(recording)] {
+    for store in [&paths.store_a, &paths.store_b] {
+        let (manifest, signature) =
+            (ObjectName::manifest(recording), ObjectName::signature(recording));
+        for name in [manifest, signature, ObjectName::checkpoint()] {
             let _ = std::fs::remove_file(store.join(name.as_str()));
         }
     }
-    std::fs::remove_dir_all(paths.log).unwrap();
+    std::fs::write(folder.join("journal"), journal).unwrap();
+    let _ = std::fs::remove_dir_all(&paths.log);
 }
 
 #[test]
 fn segments_that_did_not_reach_a_store_are_declared_lost() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let rig = Rig::start(&data);
     let call = Call::shoot(4.5);
-    let recording = rig.record(&call);
-    drop(rig);
-    reset(&data, recording);
-    let paths = RecorderPaths::under(&data);
+    let (recording, journal) = record_and_keep(&data, &call);
+    reset(&data, recording, &journal);
+    let paths = Places::under(&data);
     let name = ObjectName::segment(recording, TrackName::camera(call.customer), 1);
     for store in [&paths.store_a, &paths.store_b] {
         std::fs::remove_file(store.join(name.as_str())).unwrap();
@@ -192,12 +214,10 @@ fn segments_that_did_not_reach_a_store_are_declared_lost() {
 fn what_only_an_absent_store_may_hold_is_not_declared_lost() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let rig = Rig::start(&data);
     let call = Call::shoot(2.5);
-    let recording = rig.record(&call);
-    drop(rig);
-    reset(&data, recording);
-    let paths = RecorderPaths::under(&data);
+    let (recording, journal) = record_and_keep(&data, &call);
+    reset(&data, recording, &journal);
+    let paths = Places::under(&data);
     let name = ObjectName::segment(recording, TrackName::camera(call.customer), 0);
     std::fs::remove_file(paths.store_a.join(name.as_str())).unwrap();
     let away = paths.store_b.with_extension("away");
@@ -218,12 +238,10 @@ fn what_only_an_absent_store_may_hold_is_not_declared_lost() {
 fn what_cannot_be_read_now_is_not_declared_lost() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let rig = Rig::start(&data);
     let call = Call::shoot(2.5);
-    let recording = rig.record(&call);
-    drop(rig);
-    reset(&data, recording);
-    let paths = RecorderPaths::under(&data);
+    let (recording, journal) = record_and_keep(&data, &call);
+    reset(&data, recording, &journal);
+    let paths = Places::under(&data);
     let name = ObjectName::segment(recording, TrackName::camera(call.customer), 0);
     std::fs::remove_file(paths.store_a.join(name.as_str())).unwrap();
     // Reading a folder as a file is an I/O error, as from a bad disk.
@@ -246,12 +264,10 @@ fn what_cannot_be_read_now_is_not_declared_lost() {
 fn a_key_that_reached_no_store_comes_from_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let rig = Rig::start(&data);
     let call = Call::shoot(2.5);
-    let recording = rig.record(&call);
-    drop(rig);
-    reset(&data, recording);
-    let paths = RecorderPaths::under(&data);
+    let (recording, journal) = record_and_keep(&data, &call);
+    reset(&data, recording, &journal);
+    let paths = Places::under(&data);
     let keys = [&paths.store_a, &paths.store_b]
         .map(|store| store.join(ObjectName::key(recording).as_str()));
     keys.iter().for_each(|key| std::fs::remove_file(key).unwrap());

@@ -14,7 +14,8 @@ use super::*;
 use crate::{
     manifest::{Manifest, State},
     replicator::{Done, Job, Replicator, WINDOW, do_job},
-    service::{Shared, open_shared},
+    service::Shared,
+    start::open_shared,
     test_disk::{End, Faults, TestDisk},
     test_media::Dice,
     verify::verify,
@@ -98,11 +99,11 @@ impl<T> Thread<T> {
 impl Bench {
     fn start(disk: &TestDisk, real: &Path, clock: &VirtualClock, plan: Plan) -> Self {
         let config = config(real);
-        let paths = &config.paths;
+        let paths = Places::under(real);
         let (tell, told) = channel();
         let store =
             |root: &Path| -> Arc<dyn Store> { Arc::new(FsStore::on(Arc::new(disk.clone()), root)) };
-        let kek = Arc::new(FileKek::open(&paths.keys.join("kek.key")).unwrap());
+        let kek = Arc::new(FileKeys::open(&paths.keys).unwrap());
         // The lock is on a real disk.
         std::fs::create_dir_all(&paths.recordings).unwrap();
         let clock = clock.clone();
@@ -197,7 +198,7 @@ struct Before {
 /// Records until the end of the call, or of the process.
 fn record(disk: &TestDisk, real: &Path, clock: &VirtualClock, plan: Plan) -> Before {
     let mut bench = Bench::start(disk, real, clock, plan);
-    let paths = config(real).paths;
+    let paths = Places::under(real);
     disk.set_faults(&paths.recordings, plan.local);
     disk.set_faults(&paths.store_a, plan.stores);
     disk.set_faults(&paths.store_b, plan.stores);

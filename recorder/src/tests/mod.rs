@@ -2,8 +2,14 @@
 
 mod bundle;
 mod crash;
+mod destroyed;
 mod differential;
+mod film;
+mod hour;
 mod killed;
+mod lifecycle;
+mod reconcile;
+mod s3;
 mod stores;
 mod visit;
 
@@ -24,8 +30,9 @@ use vbranch_domain::{
 
 use crate::{
     ExportOptions, Recorder, RecorderConfig, RecorderError, RecorderPaths, StoresRequired,
-    keys::FileKek,
-    store::{FsStore, ObjectName, Store, StoreError},
+    keys::FileKeys,
+    lifecycle::RetentionRules,
+    store::{FsStore, ObjectName, Store, StoreError, StorePlace},
     test_media::{Film, Script, time_of},
 };
 
@@ -60,11 +67,37 @@ impl Clock for TestClock {
     }
 }
 
+/// Where everything is, with stores in folders.
+struct Places {
+    paths: RecorderPaths,
+    store_a: PathBuf,
+    store_b: PathBuf,
+}
+
+impl Places {
+    fn under(data: &Path) -> Self {
+        let paths = RecorderPaths::under(data);
+        Self { paths, store_a: data.join("store-a"), store_b: data.join("store-b") }
+    }
+}
+
+impl std::ops::Deref for Places {
+    type Target = RecorderPaths;
+
+    fn deref(&self) -> &RecorderPaths {
+        &self.paths
+    }
+}
+
 fn config(data: &Path) -> RecorderConfig {
+    let Places { paths, store_a, store_b } = Places::under(data);
     RecorderConfig {
-        paths: RecorderPaths::under(data),
+        paths,
+        stores: [StorePlace::Folder(store_a), StorePlace::Folder(store_b)],
         stores_required: StoresRequired::Both,
         spool_bytes: 1 << 30,
+        escrow: None,
+        retention: RetentionRules::default(),
         log_origin: "bank.example/test".to_owned(),
     }
 }
@@ -102,7 +135,7 @@ impl Rig {
     fn with_stores(data: &Path, stores: [Arc<dyn Store>; 2]) -> Self {
         let (clock, (tell, events)) = (TestClock::start(), channel());
         let config = config(data);
-        let kek = Arc::new(FileKek::open(&config.paths.keys.join("kek.key")).unwrap());
+        let kek = Arc::new(FileKeys::open(&config.paths.keys).unwrap());
         let recorder = when_unlocked(|| {
             let (tell, clock) = (tell.clone(), Arc::new(clock.clone()));
             let on_event = Box::new(move |event| drop(tell.send(event)));
@@ -233,6 +266,20 @@ impl Store for MoodyStore {
         self.inner.get(name, limit)
     }
 
+    fn len(&self, name: &ObjectName) -> Result<u64, StoreError> {
+        self.inner.len(name)
+    }
+
+    fn replace(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
+        self.feel()?;
+        self.inner.replace(name, bytes)
+    }
+
+    fn remove(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.feel()?;
+        self.inner.remove(name)
+    }
+
     fn probe(&self) -> Result<(), StoreError> {
         self.feel()?;
         self.inner.probe()
@@ -260,11 +307,13 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// The sealed objects of a store by name.
+/// The sealed objects of a store by name; not the log's checkpoint, nor what is being written.
 fn objects(store: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let relative =
         |(path, bytes): (PathBuf, Vec<u8>)| (path.strip_prefix(store).unwrap().to_owned(), bytes);
-    files(store).into_iter().map(relative).collect()
+    let is_temp = |path: &Path| path.to_str().unwrap().starts_with(".incoming-");
+    let is_object = |(path, _): &(PathBuf, Vec<u8>)| !path.starts_with("log") && !is_temp(path);
+    files(store).into_iter().map(relative).filter(is_object).collect()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -6,8 +6,8 @@ use vbranch_domain::recording::StoreId;
 use super::*;
 use crate::verify::verify;
 
-fn rig_with_b(dir: &Path, mood: Mood) -> (Rig, Arc<MoodyStore>) {
-    let paths = RecorderPaths::under(dir);
+pub(super) fn rig_with_b(dir: &Path, mood: Mood) -> (Rig, Arc<MoodyStore>) {
+    let paths = Places::under(dir);
     let b = MoodyStore::new(paths.store_b, mood);
     let a: Arc<dyn Store> = Arc::new(FsStore::new(paths.store_a));
     (Rig::with_stores(dir, [a, Arc::clone(&b) as Arc<dyn Store>]), b)
@@ -24,7 +24,7 @@ fn recovered(event: &RecorderEvent) -> bool {
 #[test]
 fn a_full_store_costs_nothing_and_catches_up() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = RecorderPaths::under(dir.path());
+    let paths = Places::under(dir.path());
     let (rig, b) = rig_with_b(dir.path(), Mood::Full);
     rig.wait(degraded);
     assert!(rig.recorder.health().is_ready());
@@ -44,7 +44,7 @@ fn a_full_store_costs_nothing_and_catches_up() {
 #[test]
 fn a_store_that_fills_up_during_the_call_catches_up_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = RecorderPaths::under(dir.path());
+    let paths = Places::under(dir.path());
     let (rig, b) = rig_with_b(dir.path(), Mood::Well);
     let call = Call::shoot(4.0);
     let mut tap = rig.recorder.open(call.meta.clone(), START).unwrap();
@@ -78,7 +78,7 @@ fn a_hanging_store_holds_up_neither_the_other_nor_the_call() {
     b.set(Mood::Hanging);
     call.items.iter().for_each(|item| tap.push(item.clone()));
     // The first segments wait for both stores until the alarm, then one is enough.
-    while objects(&RecorderPaths::under(dir.path()).store_a).len() < 5 {
+    while objects(&Places::under(dir.path()).store_a).len() < 5 {
         std::thread::yield_now();
     }
     rig.clock.advance(Duration::from_secs(6));
@@ -118,7 +118,7 @@ fn a_hanging_store_holds_up_neither_replay_nor_start() {
 #[test]
 fn replay_reads_whichever_copy_is_good() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = RecorderPaths::under(dir.path());
+    let paths = Places::under(dir.path());
     let rig = Rig::start(dir.path());
     let call = Call::shoot(2.5);
     let recording = rig.record(&call);
@@ -139,7 +139,7 @@ fn replay_reads_whichever_copy_is_good() {
 #[test]
 fn without_any_store_nothing_starts() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = RecorderPaths::under(dir.path());
+    let paths = Places::under(dir.path());
     for store in [&paths.store_a, &paths.store_b] {
         std::fs::write(store, b"a file where a folder should be").unwrap();
     }
@@ -151,7 +151,7 @@ fn keys_that_others_can_read_stop_the_start() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     drop(Rig::start(dir.path()));
-    let kek = RecorderPaths::under(dir.path()).keys.join("kek.key");
+    let kek = Places::under(dir.path()).keys.join("kek.key");
     std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(Rig::try_start(dir.path()), Err(RecorderError::Key(_))));
 }
@@ -162,7 +162,7 @@ fn a_lost_key_is_not_replaced_while_recordings_need_it() {
     let rig = Rig::start(dir.path());
     rig.record(&Call::shoot(2.5));
     drop(rig);
-    let kek = RecorderPaths::under(dir.path()).keys.join("kek.key");
+    let kek = Places::under(dir.path()).keys.join("kek.key");
     let away = kek.with_extension("away");
     std::fs::rename(&kek, &away).unwrap();
     assert!(matches!(Rig::try_start(dir.path()), Err(RecorderError::Config(_))));

@@ -156,7 +156,9 @@ fn an_export_verifies_and_its_tracks_play() {
         media: false,
         data_key: false,
     };
-    crate::export(&config(&dir.path().join("data")), recording, &sealed, &options).unwrap();
+    let data = config(&dir.path().join("data"));
+    let office = crate::Offline::open(&data, Arc::new(SystemClock::start())).unwrap();
+    office.export(recording, &sealed, &options).unwrap();
     let key = rig.recorder.public_key();
     for folder in [&clear, &sealed] {
         let report = verify(folder, &key, None);

@@ -11,20 +11,16 @@ use vbranch_domain::RecordingId;
 use self::files::Files;
 use crate::{
     bundle::{
-        DATA_KEY, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord, KEY, LOG_ENTRY, LOG_PROOF,
-        MANIFEST, MANIFEST_SIG, PUBLIC_KEY, media_plan,
+        DATA_KEY, DESTRUCTION, DESTRUCTION_PROOF, EXPORT, EXPORT_FORMAT, EXPORT_SIG, ExportRecord,
+        KEY, LOG_CONSISTENCY, LOG_ENTRY, LOG_PROOF, MANIFEST, MANIFEST_SIG, PUBLIC_KEY, media_plan,
     },
     canonical,
     hash::Sha256,
     keys::{DataKey, EvidencePublicKey, WrappedKey},
-    log::{
-        LogEntry, MAX_ENTRY,
-        note::Checkpoint,
-        proof::{LogProof, ProofError},
-    },
     manifest::{MAX_MANIFEST, Manifest},
 };
 
+mod evidence;
 mod files;
 mod objects;
 
@@ -98,6 +94,7 @@ pub fn verify(folder: &Path, key: &EvidencePublicKey, data_key: Option<DataKey>)
         MANIFEST_SIG,
         LOG_ENTRY,
         LOG_PROOF,
+        LOG_CONSISTENCY,
         KEY,
         PUBLIC_KEY,
         EXPORT,
@@ -106,11 +103,20 @@ pub fn verify(folder: &Path, key: &EvidencePublicKey, data_key: Option<DataKey>)
     ]
     .map(str::to_owned)
     .into();
-    log(&files, key, Sha256::of(&bytes), &manifest, &mut report);
-    wrapped_key(&files, &manifest, &mut report);
+    let bundle = Bundle { files: &files, key, manifest: &manifest, sha256: Sha256::of(&bytes) };
+    let entered = evidence::log(&bundle, &mut report);
+    let is_destroyed = files.has(DESTRUCTION);
+    if is_destroyed {
+        known.extend([DESTRUCTION, DESTRUCTION_PROOF].map(str::to_owned));
+        known.remove(KEY);
+        known.remove(DATA_KEY);
+        evidence::destruction(&bundle, entered, &mut report);
+    } else {
+        wrapped_key(&bundle, &mut report);
+    }
     public_key(&files, key, &mut report);
-    let data_key = data_key.or_else(|| bundled_key(&files, &mut report));
-    let export = export(&files, key, Sha256::of(&bytes), &manifest, &mut report);
+    let data_key = data_key.or_else(|| bundled_key(&bundle, &mut report));
+    let export = export(&bundle, is_destroyed, &mut report);
     objects::sealed(&files, &manifest, &mut known, &mut report);
     objects::media(&files, export.as_ref(), &mut known, &mut report);
     for path in files.paths().filter(|path| !known.contains(*path)) {
@@ -120,9 +126,21 @@ pub fn verify(folder: &Path, key: &EvidencePublicKey, data_key: Option<DataKey>)
         Some(data_key) => {
             objects::plaintext(&files, &manifest, &data_key, export.as_ref(), &mut report);
         }
+        None if is_destroyed => {
+            report.skip("plaintext", "objects", "the recording was destroyed");
+        }
         None => report.skip("plaintext", "objects", "no data key given"),
     }
     report
+}
+
+/// A bundle whose manifest is what was signed.
+struct Bundle<'a> {
+    files: &'a Files,
+    key: &'a EvidencePublicKey,
+    manifest: &'a Manifest,
+    /// Of the manifest.
+    sha256: Sha256,
 }
 
 impl Report {
@@ -220,72 +238,13 @@ fn signature(
     }
 }
 
-fn log(
-    files: &Files,
-    key: &EvidencePublicKey,
-    manifest_sha256: Sha256,
-    manifest: &Manifest,
-    report: &mut Report,
-) {
-    let entry = match files.read(LOG_ENTRY, MAX_ENTRY as u64) {
-        Ok(entry) => entry,
-        Err(why) => return report.fail("log", LOG_ENTRY, why),
-    };
-    let names_it = match canonical::parse(&entry) {
-        Ok(LogEntry::Manifest { recording, sha256, .. }) => {
-            recording == manifest.recording && sha256 == manifest_sha256
-        }
-        _ => false,
-    };
-    let entry_result = if names_it { Ok(()) } else { Err("is not of this manifest".to_owned()) };
-    report.judge("log", LOG_ENTRY, entry_result);
-    let proof = files
-        .read(LOG_PROOF, MAX_DOCUMENT)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no log proof".to_owned()))
-        .and_then(|text| LogProof::parse(&text, entry).map_err(|error| error.to_string()));
-    match proof.map(|proof| (proof.verify(key), proof.index)) {
-        Ok((Ok(checkpoint), _)) if checkpoint.origin != manifest.log.origin => {
-            report.fail("log", LOG_PROOF, "is of another log");
-        }
-        Ok((Ok(_), index)) => {
-            report.judge("log", LOG_PROOF, previous_checkpoint(manifest, key, index));
-        }
-        // Either of the two may be the one that was changed.
-        Ok((Err(ProofError::NotIncluded), _)) => {
-            report.fail("log", format!("{LOG_ENTRY} with {LOG_PROOF}"), "is not on the log");
-        }
-        Ok((Err(error), _)) => report.fail("log", LOG_PROOF, format!("proves nothing: {error}")),
-        Err(why) => report.fail("log", LOG_PROOF, why),
-    }
-}
-
-/// The checkpoint the manifest was made after is the same log's, and the manifest's entry is
-/// behind it.
-fn previous_checkpoint(
-    manifest: &Manifest,
-    key: &EvidencePublicKey,
-    index: u64,
-) -> Result<(), String> {
-    let Some(note) = &manifest.log.previous_checkpoint else { return Ok(()) };
-    match Checkpoint::verify(note, key) {
-        Err(error) => Err(format!("cannot be after the manifest's previous checkpoint: {error}")),
-        Ok(before) if before.origin != manifest.log.origin => {
-            Err("is of another log than the manifest's previous checkpoint".to_owned())
-        }
-        Ok(before) if before.size > index => {
-            Err("is from before the manifest's previous checkpoint".to_owned())
-        }
-        Ok(_) => Ok(()),
-    }
-}
-
-fn wrapped_key(files: &Files, manifest: &Manifest, report: &mut Report) {
-    let result = files.read(KEY, MAX_DOCUMENT).and_then(|bytes| {
+fn wrapped_key(bundle: &Bundle<'_>, report: &mut Report) {
+    let manifest = bundle.manifest;
+    let result = bundle.files.read(KEY, MAX_DOCUMENT).and_then(|bytes| {
         let key: WrappedKey =
             canonical::parse(&bytes).map_err(|error| format!("is no wrapped key: {error}"))?;
         let right = key.recording == manifest.recording
-            && key.kek == manifest.key.kek
-            && key.id() == manifest.key.id
+            && key.id == manifest.key.id
             && key.is_well_formed();
         if right { Ok(()) } else { Err("is not the key the manifest names".to_owned()) }
     });
@@ -301,46 +260,55 @@ fn public_key(files: &Files, key: &EvidencePublicKey, report: &mut Report) {
     report.judge("key", PUBLIC_KEY, result);
 }
 
-fn bundled_key(files: &Files, report: &mut Report) -> Option<DataKey> {
+fn bundled_key(bundle: &Bundle<'_>, report: &mut Report) -> Option<DataKey> {
+    let Bundle { files, manifest, .. } = bundle;
     if !files.has(DATA_KEY) {
         return None;
     }
     let key = files.read(DATA_KEY, 128).and_then(|bytes| {
         let text = String::from_utf8(bytes).map_err(|_| "is no data key".to_owned())?;
         let key: DataKey = text.parse().map_err(|_| "is no data key".to_owned())?;
-        let exact = text == format!("{}\n", *key.to_hex());
-        if exact { Ok(key) } else { Err("is not written as a data key is".to_owned()) }
+        if text != format!("{}\n", *key.to_hex()) {
+            return Err("is not written as a data key is".to_owned());
+        }
+        match key.id(manifest.recording) {
+            Ok(id) if id == manifest.key.id => Ok(key),
+            _ => Err("is not the data key the manifest names".to_owned()),
+        }
     });
     key.map_err(|why| report.fail("key", DATA_KEY, why)).ok()
 }
 
-fn export(
-    files: &Files,
-    key: &EvidencePublicKey,
-    manifest_sha256: Sha256,
-    manifest: &Manifest,
-    report: &mut Report,
-) -> Option<ExportRecord> {
-    let bytes = match files.read(EXPORT, MAX_DOCUMENT) {
+fn export(bundle: &Bundle<'_>, is_destroyed: bool, report: &mut Report) -> Option<ExportRecord> {
+    let bytes = match bundle.files.read(EXPORT, MAX_DOCUMENT) {
         Ok(bytes) => bytes,
         Err(why) => {
             report.fail("export", EXPORT, why);
             return None;
         }
     };
-    let result = signature(files, EXPORT_SIG, &bytes, key).and_then(|()| {
+    let signed = signature(bundle.files, EXPORT_SIG, &bytes, bundle.key);
+    let result = signed.and_then(|()| {
         let record: ExportRecord =
             canonical::parse(&bytes).map_err(|error| format!("is no export record: {error}"))?;
         let ours = record.format == EXPORT_FORMAT
-            && record.recording == manifest.recording
-            && record.manifest_sha256 == manifest_sha256;
+            && record.recording == bundle.manifest.recording
+            && record.manifest_sha256 == bundle.sha256;
         if !ours {
             return Err("is of another manifest".to_owned());
         }
+        let key = if is_destroyed {
+            None
+        } else {
+            bundle.files.read(KEY, MAX_DOCUMENT).ok().map(|bytes| Sha256::of(&bytes))
+        };
+        if key != record.key_sha256 {
+            return Err(format!("was made with another {KEY}"));
+        }
         let listed = record.media.iter().map(|file| file.path.as_str());
-        let films = media_plan(manifest);
+        let films = media_plan(bundle.manifest);
         let all = listed.eq(films.iter().map(|film| film.path.as_str()));
-        if all || record.media.is_empty() {
+        if (all && !is_destroyed) || record.media.is_empty() {
             Ok(record)
         } else {
             Err("lists other media than the recording has".to_owned())

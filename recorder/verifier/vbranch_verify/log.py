@@ -119,10 +119,71 @@ def parse_proof(raw: bytes) -> Proof:
     word, _, index = lines[1].partition(" ")
     if word != "index":
         raise Wrong("has no index")
-    path = [_hash(line) for line in lines[2 : MAX_PATH + 3]]
+    return Proof(_decimal(index), _path(lines[2:]), note)
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """That a log grew from `old` entries, as read: nothing in it is checked."""
+
+    old: int
+    path: list[bytes]
+    note: str
+
+
+def parse_consistency(raw: bytes) -> Consistency:
+    """Reads `log-consistency.txt`."""
+    try:
+        head, blank, note = raw.decode("utf-8").partition("\n\n")
+    except UnicodeDecodeError:
+        raise Wrong("is not UTF-8") from None
+    lines = head.split("\n")
+    word, _, old = lines[0].partition(" ")
+    if not blank or word != "old":
+        raise Wrong("is no consistency proof")
+    return Consistency(_decimal(old), _path(lines[1:]), note)
+
+
+def check_consistency(proof: Consistency, before: Checkpoint, after: Checkpoint) -> None:
+    """RFC 9162, section 2.1.4.2."""
+    if proof.old != before.size or before.size > after.size:
+        raise Wrong("is not from the manifest's previous checkpoint")
+    if before.size in (0, after.size):
+        wanted = hashlib.sha256(b"").digest() if before.size == 0 else after.root
+        if proof.path or before.root != wanted:
+            raise Wrong("has other entries than before")
+        return
+    path = list(proof.path)
+    if before.size & (before.size - 1) == 0:
+        path.insert(0, before.root)
+    if not path:
+        raise Wrong("has too few hashes")
+    at, last = before.size - 1, after.size - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    old_root = new_root = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise Wrong("has too many hashes")
+        if at & 1 or at == last:
+            old_root = hashlib.sha256(b"\x01" + sibling + old_root).digest()
+            new_root = hashlib.sha256(b"\x01" + sibling + new_root).digest()
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            new_root = hashlib.sha256(b"\x01" + new_root + sibling).digest()
+        at, last = at >> 1, last >> 1
+    if last != 0:
+        raise Wrong("has too few hashes")
+    if old_root != before.root or new_root != after.root:
+        raise Wrong("has other entries than before")
+
+
+def _path(lines: list[str]) -> list[bytes]:
+    path = [_hash(line) for line in lines[: MAX_PATH + 1]]
     if len(path) > MAX_PATH:
         raise Wrong(f"has more than {MAX_PATH} hashes")
-    return Proof(_decimal(index), path, note)
+    return path
 
 
 def check_inclusion(entry: bytes, proof: Proof, checkpoint: Checkpoint) -> None:

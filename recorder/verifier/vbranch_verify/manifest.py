@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from .canonical import Json, parse
 from .errors import Wrong
 from .seal import MAX_PLAIN, SEALING, sealed_len
 
-FORMAT = "vbranch-recording/1"
-EXPORT_FORMAT = "vbranch-export/1"
+FORMAT = "vbranch-recording/2"
+EXPORT_FORMAT = "vbranch-export/2"
 
 _ARTIFACT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PICTURE = re.compile(r"(avc3|vp08)\.[!-~]+")
@@ -132,13 +131,11 @@ class LogEntry:
 class WrappedKey:
     """`key.json`."""
 
+    id: str
     recording: str
     kek: str
     wrapped: str
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(self.wrapped.encode()).hexdigest()
+    escrow: list[str]
 
 
 @dataclass(frozen=True)
@@ -156,6 +153,7 @@ class Export:
 
     recording: str
     manifest_sha256: str
+    key_sha256: str | None
     media: list[MediaFile]
 
 
@@ -201,11 +199,38 @@ def read_log_entry(raw: bytes) -> LogEntry:
     return entry
 
 
+def read_destruction(raw: bytes) -> LogEntry:
+    """The entry of a recording's destruction."""
+    o = f.Fields(parse(raw))
+    o.take("type", f.constant("destroy"))
+    o.take("user", f.text)
+    o.take("reason", f.text)
+    o.take("retained_until_ms", f.signed)
+    o.take("at_ms", f.signed)
+    entry = LogEntry(o.take("recording", f.uuid), o.take("manifest_sha256", f.sha256))
+    o.done()
+    return entry
+
+
 def read_key(raw: bytes) -> WrappedKey:
     o = f.Fields(parse(raw))
-    key = WrappedKey(o.take("recording", f.uuid), o.take("kek", f.text), o.take("wrapped", f.text))
+    key = WrappedKey(
+        id=o.take("id", f.sha256),
+        recording=o.take("recording", f.uuid),
+        kek=o.take("kek", f.text),
+        wrapped=o.take("wrapped", f.text),
+        escrow=o.take("escrow", f.many(_escrow)),
+    )
     o.done()
     return key
+
+
+def _escrow(value: Json) -> str:
+    o = f.Fields(value)
+    o.take("holder", f.text)
+    sealed = o.take("sealed", f.text)
+    o.done()
+    return sealed
 
 
 def read_export(raw: bytes) -> Export:
@@ -216,6 +241,7 @@ def read_export(raw: bytes) -> Export:
     export = Export(
         recording=o.take("recording", f.uuid),
         manifest_sha256=o.take("manifest_sha256", f.sha256),
+        key_sha256=o.take("key_sha256", f.optional(f.sha256)),
         media=o.take("media", f.many(_media_file)),
     )
     o.done()

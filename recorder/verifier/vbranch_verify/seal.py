@@ -23,6 +23,8 @@ COMMITMENT = 32
 HEADER = SALT + COMMITMENT
 # Length of a wrapped data key of a file's key-encryption key: nonce, key, tag.
 WRAPPED = 12 + 32 + 16
+# Length of a second key holder's copy: encapsulated key, key, tag.
+ESCROWED = 32 + 32 + 16
 
 
 def sealed_len(plain_len: int) -> int:

@@ -4,6 +4,7 @@
 mod body;
 mod customer;
 mod docs;
+mod film;
 mod kyc;
 mod limits;
 mod lookup;
@@ -11,6 +12,7 @@ mod media_token;
 mod message;
 mod portrait;
 mod problem;
+mod reads;
 mod replay;
 mod session;
 mod staff;
@@ -34,6 +36,7 @@ use utoipa_axum::{
 };
 use vbranch_domain::Clock;
 
+pub(crate) use film::Films;
 pub use problem::Problem;
 pub(crate) use replay::Replays;
 pub(crate) use session::SESSION_COOKIE;
@@ -57,6 +60,7 @@ pub struct App {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) replays: replay::Replays,
+    pub(crate) films: film::Films,
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) recorder: Arc<dyn RecorderPort>,
     pub(crate) vault: Arc<dyn FaceVault>,
@@ -108,6 +112,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(replay::recordings))
         .routes(routes!(replay::begin))
         .routes(routes!(replay::file))
+        .routes(routes!(replay::snapshot))
+        .routes(routes!(film::begin))
+        .routes(routes!(film::list))
+        .routes(routes!(film::status, film::discard))
+        .routes(routes!(film::approve))
+        .routes(routes!(film::file))
         .routes(routes!(replay::audit_log))
         .routes(routes!(ws::upgrade))
         .split_for_parts();

@@ -311,6 +311,16 @@ impl From<RecorderError> for Problem {
     fn from(error: RecorderError) -> Self {
         match error {
             RecorderError::NotFound => Self::RECORDING_UNKNOWN,
+            RecorderError::Busy => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_films",
+                "As many films are being made as may be at a time; wait for one, or cancel it.",
+            ),
+            RecorderError::Destroyed => Self::new(
+                StatusCode::GONE,
+                "recording_destroyed",
+                "The recording was destroyed: its media can never be opened again.",
+            ),
             RecorderError::Damaged(_) => {
                 tracing::error!(%error, "a recording does not verify");
                 Self::new(

@@ -1,7 +1,9 @@
-//! Replays: a reason first, then decrypted media for this auditor in this session only.
+//! Replays: a reason first, then decrypted media for this auditor in this session only. What of a
+//! recording is read is on the audit log before it is answered.
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,15 +16,17 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 use vbranch_domain::{
     Mono, RecordingId, ReplayId, VisitId,
-    recording::{RecordingSummary, ReplayView, TrackName},
+    recording::{RecordingSummary, ReplayView, TrackName, TrackSource},
 };
 
 use super::{
     App, Problem,
     body::{ApiJson, ApiPath},
     problem::ProblemBody,
+    reads::Reads,
 };
 use crate::{
     auth::{AuditorAuth, Session, TokenHash},
@@ -35,11 +39,20 @@ pub(crate) struct Replays {
     grants: Mutex<HashMap<ReplayId, Grant>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 struct Grant {
     recording: RecordingId,
     session: TokenHash,
     since: Mono,
+    reads: Arc<ReadLine>,
+}
+
+/// The line of the audit log that says what a replay has read. It grows as more is read.
+struct ReadLine {
+    id: Uuid,
+    /// What a track is called on the log.
+    names: Vec<(TrackName, String)>,
+    reads: tokio::sync::Mutex<Reads>,
 }
 
 /// Far more than auditors watch at a time; beyond it the oldest ends.
@@ -50,7 +63,7 @@ impl Replays {
         Self { lifetime, grants: Mutex::new(HashMap::new()) }
     }
 
-    fn grant(&self, recording: RecordingId, session: TokenHash, now: Mono) -> ReplayId {
+    fn grant(&self, view: &ReplayView, session: TokenHash, now: Mono) -> ReplayId {
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         grants.retain(|_, g| now.since(g.since) < self.lifetime);
         if grants.len() >= MAX_GRANTS
@@ -59,16 +72,37 @@ impl Replays {
             grants.remove(&oldest);
         }
         let id = ReplayId::random();
-        grants.insert(id, Grant { recording, session, since: now });
+        let reads = Arc::new(ReadLine {
+            id: Uuid::now_v7(),
+            names: track_names(view),
+            reads: tokio::sync::Mutex::default(),
+        });
+        let recording = view.summary.recording;
+        grants.insert(id, Grant { recording, session, since: now, reads });
         id
     }
 
-    fn recording(&self, replay: ReplayId, session: TokenHash, now: Mono) -> Option<RecordingId> {
+    fn get(&self, replay: ReplayId, session: TokenHash, now: Mono) -> Option<Grant> {
         let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         let grant = grants.get(&replay)?;
         let valid = grant.session == session && now.since(grant.since) < self.lifetime;
-        valid.then_some(grant.recording)
+        valid.then(|| grant.clone())
     }
+}
+
+/// Tracks by the role of whom they show; a second one of a role is told by its participant's id.
+fn track_names(view: &ReplayView) -> Vec<(TrackName, String)> {
+    let mut names: Vec<(TrackName, String)> = Vec::new();
+    for track in &view.tracks {
+        let screen = if track.source == TrackSource::Screen { " screen" } else { "" };
+        let mut name = format!("{}{screen}", track.role);
+        if names.iter().any(|(_, taken)| *taken == name) {
+            let id = track.participant.to_string();
+            name = format!("{name} {}", id.get(..8).unwrap_or_default());
+        }
+        names.push((track.name, name));
+    }
+    names
 }
 
 /// Every recording, newest first.
@@ -146,7 +180,7 @@ pub(super) async fn begin(
     let reason = reason(&body.reason)?;
     let view = app.recorder.view(recording).await?;
     app.log_replay(&session, recording, reason).await?;
-    let replay = app.replays.grant(recording, session.token, app.clock.mono());
+    let replay = app.replays.grant(&view, session.token, app.clock.mono());
     let viewer = session.account.display_name;
     Ok((StatusCode::CREATED, Json(Replay { replay, viewer, view })))
 }
@@ -166,8 +200,9 @@ pub(super) async fn file(
     AuditorAuth(session): AuditorAuth,
     ApiPath((replay, track, file)): ApiPath<(ReplayId, TrackName, String)>,
 ) -> Result<Response, Problem> {
-    let recording = app.replays.recording(replay, session.token, app.clock.mono());
-    let recording = recording.ok_or(Problem::REPLAY_UNKNOWN)?;
+    let grant = app.replays.get(replay, session.token, app.clock.mono());
+    let grant = grant.ok_or(Problem::REPLAY_UNKNOWN)?;
+    let recording = grant.recording;
     let media = |kind: &'static str, bytes| ([(header::CONTENT_TYPE, kind)], bytes).into_response();
     match ReplayFile::parse(&file).ok_or(Problem::NOT_FOUND)? {
         ReplayFile::Playlist => {
@@ -179,10 +214,45 @@ pub(super) async fn file(
             Ok(media("video/mp4", bytes))
         }
         ReplayFile::Segment(n) => {
+            let span = app.recorder.segment_span(recording, track, n).await?;
+            app.note_read(&session, &grant, track, span).await?;
             let bytes = app.recorder.segment(recording, track, n).await?;
             Ok(media("video/iso.segment", bytes))
         }
     }
+}
+
+/// A still that is about to be taken of a replay.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Snapshot {
+    /// Where in the recording, in milliseconds from its start.
+    at_ms: u64,
+}
+
+/// The page takes a still. It is on the audit log before this answers; the picture stays with the
+/// page.
+#[utoipa::path(
+    post, path = "/api/v1/replays/{replay}/snapshots", tag = "Auditor", security(("session" = [])),
+    params(("replay" = ReplayId, Path)), request_body = Snapshot,
+    responses((status = 204), (status = 404, body = ProblemBody, description = "`replay_unknown`"))
+)]
+pub(super) async fn snapshot(
+    State(app): State<Arc<App>>,
+    AuditorAuth(session): AuditorAuth,
+    ApiPath(replay): ApiPath<ReplayId>,
+    ApiJson(body): ApiJson<Snapshot>,
+) -> Result<StatusCode, Problem> {
+    let grant = app.replays.get(replay, session.token, app.clock.mono());
+    let grant = grant.ok_or(Problem::REPLAY_UNKNOWN)?;
+    let entry = AuditEntry {
+        at: app.clock.wall(),
+        actor: session.account.username.clone(),
+        action: "snapshot",
+        recording: Some(grant.recording),
+        reason: super::reads::clock(body.at_ms),
+    };
+    app.store.note(&entry).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Who did what, newest first.
@@ -216,6 +286,36 @@ impl App {
     }
 }
 
+impl App {
+    /// Writes down what is about to be answered, before it is.
+    async fn note_read(
+        &self,
+        session: &Session,
+        grant: &Grant,
+        track: TrackName,
+        span: Range<u64>,
+    ) -> Result<(), Problem> {
+        let line = &grant.reads;
+        let name = line.names.iter().find(|(of, _)| *of == track).map(|(_, name)| name.as_str());
+        // Held over the writing, so that a line never says less than one before it.
+        let mut reads = line.reads.lock().await;
+        let mut more = reads.clone();
+        if !more.add(name.unwrap_or("unknown"), span) {
+            return Ok(());
+        }
+        let entry = AuditEntry {
+            at: self.clock.wall(),
+            actor: session.account.username.clone(),
+            action: "replay_read",
+            recording: Some(grant.recording),
+            reason: more.to_string(),
+        };
+        self.store.note_as(line.id, &entry).await?;
+        *reads = more;
+        Ok(())
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReplayFile {
     Playlist,
@@ -244,7 +344,8 @@ const BAD_REASON: Problem = Problem::new(
     "The reason must be 5 to 500 printable characters.",
 );
 
-fn reason(given: &str) -> Result<String, Problem> {
+/// A reason, if it is one.
+pub(super) fn reason(given: &str) -> Result<String, Problem> {
     let reason = given.trim();
     let length = reason.chars().count();
     if !(5..=500).contains(&length) || reason.chars().any(char::is_control) {
@@ -255,6 +356,8 @@ fn reason(given: &str) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use vbranch_domain::{ParticipantId, UnixMillis, recording::ReplayTrack};
+
     use super::*;
 
     #[test]
@@ -274,15 +377,57 @@ mod tests {
         }
     }
 
+    fn view() -> ReplayView {
+        let track = |role: &str, source| {
+            let participant = ParticipantId::random();
+            ReplayTrack {
+                name: TrackName { participant, source },
+                participant,
+                source,
+                role: role.to_owned(),
+                start_ms: 0,
+                duration_ms: 1_000,
+            }
+        };
+        ReplayView {
+            summary: RecordingSummary {
+                recording: RecordingId::random(),
+                visit: VisitId::random(),
+                started: UnixMillis(0),
+                duration_ms: 1_000,
+                state: "sealed".to_owned(),
+                gap_ms: 0,
+            },
+            tracks: vec![
+                track("customer", TrackSource::Camera),
+                track("staff", TrackSource::Camera),
+                track("staff", TrackSource::Screen),
+                track("supervisor", TrackSource::Camera),
+                track("supervisor", TrackSource::Camera),
+            ],
+            timeline: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn tracks_are_told_apart_on_the_log() {
+        let view = view();
+        let names: Vec<_> = track_names(&view).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names[..4], ["customer", "staff", "staff screen", "supervisor"]);
+        assert!(names[4].starts_with("supervisor ") && names[4].len() == 19, "{names:?}");
+    }
+
     #[test]
     fn a_replay_belongs_to_one_session_and_ends() {
         let replays = Replays::new(Duration::from_secs(10));
         let hash = |n: u8| TokenHash::from_hex(&hex::encode([n; 32])).unwrap();
-        let recording = RecordingId::random();
-        let id = replays.grant(recording, hash(1), Mono::ZERO);
-        assert_eq!(replays.recording(id, hash(1), Mono::ZERO), Some(recording));
-        assert_eq!(replays.recording(id, hash(2), Mono::ZERO), None);
-        assert_eq!(replays.recording(id, hash(1), Mono::from_millis(10_000)), None);
+        let view = view();
+        let id = replays.grant(&view, hash(1), Mono::ZERO);
+        let recording = |session, now| replays.get(id, session, now).map(|g| g.recording);
+        assert_eq!(recording(hash(1), Mono::ZERO), Some(view.summary.recording));
+        assert_eq!(recording(hash(2), Mono::ZERO), None);
+        assert_eq!(recording(hash(1), Mono::from_millis(10_000)), None);
     }
 
     #[test]

@@ -92,6 +92,18 @@ impl Store {
         row.as_ref().map(account_of).transpose()
     }
 
+    /// The account of an id.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds something unreadable.
+    pub async fn account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        let row = sqlx::query("SELECT * FROM users WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(account_of).transpose()
+    }
+
     /// Makes an account unless the sign-in name is taken.
     ///
     /// # Errors

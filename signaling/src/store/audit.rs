@@ -1,4 +1,4 @@
-//! Who did what: sign-ins and replays.
+//! Who did what: sign-ins, replays and what was read in them, films.
 
 use sqlx::Row;
 use utoipa::ToSchema;
@@ -14,7 +14,8 @@ pub struct AuditEntry {
     pub at: UnixMillis,
     /// Sign-in name of who did it.
     pub actor: String,
-    /// `sign_in`, `sign_in_failed`, `sign_out`, `replay`.
+    /// `sign_in`, `sign_in_failed`, `sign_out`, `replay`, `replay_read`, `snapshot`, `film`,
+    /// `film_approved`, `film_fetched`, `film_discarded`.
     pub action: &'static str,
     /// Which recording, where one is concerned.
     pub recording: Option<RecordingId>,
@@ -29,7 +30,8 @@ pub struct AuditRow {
     pub at: UnixMillis,
     /// Sign-in name of who did it.
     pub actor: String,
-    /// `sign_in`, `sign_in_failed`, `sign_out`, `replay`.
+    /// `sign_in`, `sign_in_failed`, `sign_out`, `replay`, `replay_read`, `snapshot`, `film`,
+    /// `film_approved`, `film_fetched`, `film_discarded`.
     pub action: String,
     /// Which recording, where one is concerned.
     pub recording: Option<RecordingId>,
@@ -46,12 +48,21 @@ impl Store {
     /// # Errors
     /// When the database does not take it.
     pub async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.note_as(Uuid::now_v7(), entry).await
+    }
+
+    /// Notes it under an id, or says more of what is noted under that id already: its reason is
+    /// replaced. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn note_as(&self, id: Uuid, entry: &AuditEntry) -> Result<(), StoreError> {
         let recording = entry.recording.map(|r| r.to_string()).unwrap_or_default();
         sqlx::query(
             "INSERT INTO audit_log (id, at, actor, action, recording, reason) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET reason = excluded.reason",
         )
-        .bind(Uuid::now_v7().to_string())
+        .bind(id.to_string())
         .bind(entry.at.0)
         .bind(entry.actor.clone())
         .bind(entry.action)

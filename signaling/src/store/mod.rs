@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod calls;
 mod checks;
 mod visits;
 
@@ -14,6 +15,7 @@ use sqlx::{
 
 pub use accounts::{Account, Role};
 pub use audit::{AuditEntry, AuditRow};
+pub use calls::{HeldCall, held_calls};
 pub use visits::{Entry, NewVisit, StoredVisit};
 
 /// The pool, and every query there is.
@@ -84,6 +86,28 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Opens a database that is there, to be read only: no table is made or changed.
+    ///
+    /// # Errors
+    /// A wrong URL, a database that is not there or cannot be reached.
+    async fn open_to_read(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let url = match url.strip_prefix("sqlite:") {
+            Some(rest) => {
+                let path = rest.split('?').next().unwrap_or_default();
+                format!("sqlite:{path}?mode=ro")
+            }
+            None => url.to_owned(),
+        };
+        let options = AnyConnectOptions::from_str(&url)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await?;
         Ok(Self { pool })
     }
 

@@ -162,7 +162,7 @@ impl Store {
         Ok(numbers)
     }
 
-    async fn with_events(&self, row: &AnyRow) -> Result<StoredVisit, StoreError> {
+    pub(super) async fn with_events(&self, row: &AnyRow) -> Result<StoredVisit, StoreError> {
         let id = id_of(row)?;
         let rows = sqlx::query("SELECT json FROM visit_events WHERE visit = $1 ORDER BY seq")
             .bind(id.to_string())

@@ -12,6 +12,8 @@ mod calls;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod film;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
 mod kyc;

@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Branch, eventually};
 
-async fn with_recording() -> (Branch, String) {
-    let branch = Branch::start().await;
+pub async fn with_recording() -> (Branch, String) {
+    recorded(Branch::start().await).await
+}
+
+pub async fn recorded(branch: Branch) -> (Branch, String) {
     let staff = branch.sign_in("staff").await;
     let (_customer, visit) = branch.call(&staff).await;
     assert_eq!(staff.close(&visit, "declined").await.0, 200);
@@ -48,7 +51,7 @@ async fn an_auditor_finds_a_visit_gives_a_reason_and_watches() {
     assert!(file("index.m3u8").await.1.starts_with(b"#EXTM3U"));
     assert_eq!(file("init-0.mp4").await.1, "media");
     assert_eq!(file("segment-0.m4s").await.1, "media");
-    for missing in ["segment-1.m4s", "segment-x.m4s", "index.html", "..%2findex.m3u8"] {
+    for missing in ["segment-9.m4s", "segment-x.m4s", "index.html", "..%2findex.m3u8"] {
         assert_eq!(file(missing).await.0, 404, "{missing}");
     }
 }
@@ -90,6 +93,57 @@ async fn a_replay_is_for_one_session_and_one_afternoon() {
     }
     let (status, problem) = auditor.get(&playlist).await;
     assert_eq!((status, &problem["code"]), (404, &json!("replay_unknown")));
+}
+
+#[tokio::test]
+async fn what_was_read_is_on_the_log_as_ranges_before_it_is_answered() {
+    let (branch, recording) = with_recording().await;
+    let auditor = branch.sign_in("auditor").await;
+    let path = format!("/api/v1/recordings/{recording}/replays");
+    let (_, replay) = auditor.post(&path, json!({"reason": "quality inspection"})).await;
+    let base = base(&replay);
+    let lines = async || {
+        let (_, log) = auditor.get("/api/v1/audit-log").await;
+        let entries = log["entries"].as_array().unwrap().clone();
+        let reads = entries.into_iter().filter(|e| e["action"] == "replay_read");
+        reads.map(|e| e["reason"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    auditor.get(&format!("{base}/index.m3u8")).await;
+    assert!(lines().await.is_empty(), "a playlist holds no media");
+    for (n, line) in [
+        (0, "customer 00:00.0–00:02.0"),
+        (2, "customer 00:00.0–00:02.0, 00:04.0–00:06.0"),
+        (2, "customer 00:00.0–00:02.0, 00:04.0–00:06.0"),
+        (1, "customer 00:00.0–00:06.0"),
+    ] {
+        auditor
+            .request(reqwest::Method::GET, &format!("{base}/segment-{n}.m4s"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(lines().await, [line]);
+    }
+    let (_, again) = auditor.post(&path, json!({"reason": "once more, from the start"})).await;
+    let segment = format!("{}/segment-0.m4s", self::base(&again));
+    auditor.request(reqwest::Method::GET, &segment).send().await.unwrap();
+    assert_eq!(lines().await.len(), 2, "each replay has a line of its own");
+}
+
+#[tokio::test]
+async fn a_still_is_on_the_log() {
+    let (branch, recording) = with_recording().await;
+    let auditor = branch.sign_in("auditor").await;
+    let path = format!("/api/v1/recordings/{recording}/replays");
+    let (_, replay) = auditor.post(&path, json!({"reason": "quality inspection"})).await;
+    let path = format!("/api/v1/replays/{}/snapshots", replay["replay"].as_str().unwrap());
+    assert_eq!(auditor.post(&path, json!({"at_ms": 83_250})).await.0, 204);
+    let (_, log) = auditor.get("/api/v1/audit-log").await;
+    let entry = &log["entries"][0];
+    assert_eq!((&entry["action"], &entry["reason"]), (&json!("snapshot"), &json!("01:23.2")));
+    let staff = branch.sign_in("staff").await;
+    assert_eq!(staff.post(&path, json!({"at_ms": 1})).await.0, 403);
+    let other = branch.sign_in("auditor").await;
+    assert_eq!(other.post(&path, json!({"at_ms": 1})).await.0, 404);
 }
 
 fn base(replay: &Value) -> String {

@@ -1,5 +1,6 @@
 //! Plugs the media plane, the recorder, the KYC engine and the face vault into the ports of the branch.
 
+mod calls;
 mod kyc;
 mod media;
 mod recorder;
@@ -8,6 +9,7 @@ mod vault;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 use vbranch_signaling::ports::PortEvent;
 
+pub use calls::{calls_of, reconcile_daily};
 pub use kyc::KycAdapter;
 pub use media::MediaAdapter;
 pub use recorder::{RecorderAdapter, recorder_config};

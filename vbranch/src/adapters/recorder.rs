@@ -1,24 +1,25 @@
 //! The recorder behind [`RecorderPort`]. It blocks on disks, so every call that may wait runs
 //! where blocking is allowed.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use vbranch_domain::{
-    Clock, Mono, RecordingId, SystemClock, UserId,
+    Clock, FilmId, Mono, RecordingId, SystemClock, UserId,
     recording::{
-        ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayView, StoreId, TrackName,
+        ArtifactRef, FilmStatus, RecordedParticipant, RecorderEvent, RecordingMeta,
+        RecordingSummary, ReplayView, StoreId, TrackName,
     },
     timeline::TimelineEvent,
 };
 use vbranch_recorder::{
     AccessKind, AccessLeaf, Recorder, RecorderConfig, RecorderPaths, StoresRequired,
+    composite::{self, FilmError, Films},
 };
 use vbranch_sfu::SfuHandle;
-use vbranch_signaling::ports::{PortEvent, RecorderError, RecorderPort};
+use vbranch_signaling::ports::{FilmOrder, PortEvent, RecorderError, RecorderPort};
 
 use super::Events;
 use crate::config;
@@ -29,6 +30,7 @@ const TAP: &str = "recorder";
 /// Attaches recordings to calls and answers replays.
 pub struct RecorderAdapter {
     recorder: Recorder,
+    films: Arc<Films>,
     sfu: SfuHandle,
     clock: SystemClock,
     events: Events,
@@ -37,13 +39,14 @@ pub struct RecorderAdapter {
 /// What the settings mean for the recorder.
 pub fn recorder_config(config: &config::Recorder, data: &Path) -> RecorderConfig {
     let mut paths = RecorderPaths::under(data);
-    paths.store_a.clone_from(&config.store_a);
-    paths.store_b.clone_from(&config.store_b);
     paths.keys.clone_from(&config.keys_dir);
     RecorderConfig {
         paths,
+        stores: config.stores.clone(),
         stores_required: StoresRequired::Both,
         spool_bytes: config.spool_mib.saturating_mul(1 << 20),
+        escrow: config.escrow,
+        retention: config.retention.clone(),
         log_origin: "vbranch.local/evidence".to_owned(),
     }
 }
@@ -67,7 +70,8 @@ impl RecorderAdapter {
     }
 
     pub fn new(recorder: Recorder, sfu: SfuHandle, clock: SystemClock, events: Events) -> Self {
-        Self { recorder, sfu, clock, events }
+        let films = Arc::new(Films::new(recorder.clone()));
+        Self { recorder, films, sfu, clock, events }
     }
 
     /// Runs `f` on the recorder where blocking is allowed.
@@ -80,6 +84,18 @@ impl RecorderAdapter {
             .await
             .map_err(|_| RecorderError::Unavailable("the recorder's task ended".to_owned()))?
             .map_err(to_port)
+    }
+
+    /// Runs `f` on the films where blocking is allowed.
+    async fn with_films<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Films) -> Result<T, FilmError> + Send + 'static,
+    ) -> Result<T, RecorderError> {
+        let films = Arc::clone(&self.films);
+        spawn_blocking(move || f(&films))
+            .await
+            .map_err(|_| RecorderError::Unavailable("the recorder's task ended".to_owned()))?
+            .map_err(film_to_port)
     }
 
     /// What cannot be written down is a failed recording, and the branch must know.
@@ -96,9 +112,18 @@ fn to_port(error: vbranch_recorder::RecorderError) -> RecorderError {
     use vbranch_recorder::RecorderError as E;
     match error {
         E::NotFound | E::NotOpen => RecorderError::NotFound,
+        E::Destroyed => RecorderError::Destroyed,
         E::NoGoodCopy | E::BadSignature | E::Seal(_) | E::Canonical(_) => {
             RecorderError::Damaged(error.to_string())
         }
+        other => RecorderError::Unavailable(other.to_string()),
+    }
+}
+
+fn film_to_port(error: FilmError) -> RecorderError {
+    match error {
+        FilmError::Recorder(error) => to_port(error),
+        FilmError::Busy => RecorderError::Busy,
         other => RecorderError::Unavailable(other.to_string()),
     }
 }
@@ -174,6 +199,15 @@ impl RecorderPort for RecorderAdapter {
         self.blocking(move |r| r.segment(recording, track, n)).await
     }
 
+    async fn segment_span(
+        &self,
+        recording: RecordingId,
+        track: TrackName,
+        n: u32,
+    ) -> Result<Range<u64>, RecorderError> {
+        self.blocking(move |r| r.segment_span(recording, track, n)).await
+    }
+
     async fn log_replay(
         &self,
         recording: RecordingId,
@@ -184,5 +218,33 @@ impl RecorderPort for RecorderAdapter {
         let leaf =
             AccessLeaf { kind: AccessKind::Replay, user: by.to_string(), recording, reason, at };
         self.blocking(move |r| r.log_access(&leaf)).await
+    }
+
+    async fn begin_film(
+        &self,
+        recording: RecordingId,
+        order: FilmOrder,
+    ) -> Result<FilmId, RecorderError> {
+        let order = composite::FilmOrder {
+            layout: order.layout,
+            by: order.by,
+            user: order.user.to_string(),
+            reason: order.reason,
+            at: order.at,
+            names: order.names,
+        };
+        self.with_films(move |films| films.begin(recording, order)).await
+    }
+
+    async fn film(&self, film: FilmId) -> Option<FilmStatus> {
+        self.films.status(film)
+    }
+
+    async fn film_bytes(&self, film: FilmId, from: u64) -> Result<Bytes, RecorderError> {
+        self.with_films(move |films| films.read(film, from)).await.map(Bytes::from)
+    }
+
+    async fn discard_film(&self, film: FilmId) {
+        self.films.discard(film);
     }
 }

@@ -1,11 +1,11 @@
 //! `vbranch export` and `vbranch verify`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use vbranch_domain::{Clock, RecordingId, SystemClock};
 use vbranch_recorder::{
-    ExportOptions, export,
+    ExportOptions, Offline,
     keys::EvidencePublicKey,
     verify::{Outcome, Report, verify},
 };
@@ -52,17 +52,22 @@ pub fn run_export(options: &Export) -> ExitCode {
         Err(mistakes) => return complain(USAGE, &mistakes),
     };
     let recorder = adapters::recorder_config(&config.recorder, &config.data.dir);
+    let clock = SystemClock::start();
     let how = ExportOptions {
         by: whoami(),
         reason: options.reason.clone(),
-        at: SystemClock::start().wall(),
+        at: clock.wall(),
         media: options.media,
         data_key: options.data_key,
     };
-    match export(&recorder, options.recording, &options.out, &how) {
+    let office = Offline::open(&recorder, Arc::new(clock));
+    match office.and_then(|office| office.export(options.recording, &options.out, &how)) {
         Ok(record) => {
             say(&format!("exported {} to {}", record.recording, options.out.display()));
             say(&format!("manifest sha256 {}", record.manifest_sha256));
+            if record.key_sha256.is_none() {
+                say(&"its keys are destroyed: media cannot be opened, all else can be checked");
+            }
             for file in &record.media {
                 say(&format!("in clear: {} ({} bytes)", file.path, file.len));
             }
@@ -73,7 +78,7 @@ pub fn run_export(options: &Export) -> ExitCode {
 }
 
 /// The account the command runs under: whoever reads the keys can export, so that is who did.
-fn whoami() -> String {
+pub(super) fn whoami() -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     user.map_or_else(|_| "command line".to_owned(), |user| format!("command line: {user}"))
 }

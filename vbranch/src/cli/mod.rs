@@ -1,12 +1,15 @@
 //! The command line. Exit codes: 0 done, 1 the check or start failed, 2 wrong usage or input.
 
+mod composite;
 mod evidence;
 mod kyc;
+mod lifecycle;
 
 use std::{fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
+use self::lifecycle::Decision;
 use crate::{config::Config, serve};
 
 /// How long blocking work may go on after the server has stopped.
@@ -44,6 +47,24 @@ enum Command {
     Export(evidence::Export),
     /// Check an evidence bundle, offline
     Verify(evidence::Verify),
+    /// Make one film of a recording's parties, with clock and watermark; to look at, not evidence
+    Composite(composite::Composite),
+    /// Put a recording under legal hold: it is not destroyed, whatever retention says
+    Hold(lifecycle::Decide),
+    /// Lift a recording's legal hold
+    Unhold(lifecycle::Decide),
+    /// Have a recording kept until a day at least
+    Retain(lifecycle::Retain),
+    /// Destroy a recording's keys, so that its media can never be opened again. Refused while it is
+    /// held or must be kept
+    Destroy(lifecycle::Decide),
+    /// Key-encryption key and second key holders
+    Keys {
+        #[command(subcommand)]
+        command: lifecycle::KeysCommand,
+    },
+    /// Hold a day's calls against its recordings; exit code 1 when one is missing or short
+    Reconcile(lifecycle::Reconcile),
     /// Face models and liveness
     Kyc {
         #[command(subcommand)]
@@ -57,6 +78,13 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve { config, demo } => run_server(config, demo),
         Command::Export(export) => evidence::run_export(&export),
         Command::Verify(verify) => evidence::run_verify(&verify),
+        Command::Composite(composite) => composite::run(&composite),
+        Command::Hold(decide) => lifecycle::run_decision(Decision::Hold, decide),
+        Command::Unhold(decide) => lifecycle::run_decision(Decision::Unhold, decide),
+        Command::Retain(retain) => lifecycle::run_retain(retain),
+        Command::Destroy(decide) => lifecycle::run_decision(Decision::Destroy, decide),
+        Command::Keys { command } => lifecycle::run_keys(command),
+        Command::Reconcile(reconcile) => lifecycle::run_reconcile(&reconcile),
         Command::Kyc { command } => kyc::run(command),
     }
 }

@@ -1,5 +1,6 @@
 //! Every setting of the server: its name, its default, what it may be.
 
+mod recorder;
 mod source;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+pub use recorder::Recorder;
 pub use source::{Mistakes, Source};
 
 /// All settings, checked.
@@ -61,20 +63,6 @@ pub struct Data {
     pub database_url: String,
 }
 
-/// `[recorder]`: where recordings go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorder {
-    /// `store_a`, `store_b`: folders of the two stores; best on two disks.
-    pub store_a: PathBuf,
-    /// See `store_a`.
-    pub store_b: PathBuf,
-    /// `spool_mib`: of the data folder's disk, what recordings may take while neither store does,
-    /// in MiB; beyond, media are lost and declared. Default 4096.
-    pub spool_mib: u64,
-    /// `keys_dir`: key-encryption key and evidence signing key.
-    pub keys_dir: PathBuf,
-}
-
 /// `[kyc]`: face liveness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kyc {
@@ -107,6 +95,9 @@ pub struct Branch {
     pub link_lifetime: Duration,
     /// `liveness_attempts`: how often a customer may try before staff identify them. Default 3.
     pub liveness_attempts: u32,
+    /// `second_person`: a film leaves the branch only when a second person has let it go. Default
+    /// true.
+    pub second_person: bool,
 }
 
 /// `[log]`
@@ -143,15 +134,12 @@ impl Config {
         let config = Self {
             http: http(&mut s),
             media: media(&mut s),
-            recorder: recorder(&mut s, &data.dir),
+            recorder: recorder::read(&mut s, &data.dir),
             kyc: kyc(&mut s, &data.dir),
             branch: branch(&mut s),
             log: log(&mut s),
             data,
         };
-        if config.recorder.store_a == config.recorder.store_b {
-            s.mistake("[recorder] store_a and store_b are the same folder".into());
-        }
         s.finish()?;
         Ok(config)
     }
@@ -197,15 +185,6 @@ fn data(s: &mut Source) -> Data {
     Data { dir, database_url }
 }
 
-fn recorder(s: &mut Source, data: &Path) -> Recorder {
-    Recorder {
-        store_a: path(s, "recorder", "store_a", data.join("store-a")),
-        store_b: path(s, "recorder", "store_b", data.join("store-b")),
-        spool_mib: s.get("recorder", "spool_mib", 4096, "a number of MiB", |t| t.parse().ok()),
-        keys_dir: path(s, "recorder", "keys_dir", data.join("keys")),
-    }
-}
-
 fn kyc(s: &mut Source, data: &Path) -> Kyc {
     let day = Duration::from_hours(24);
     let half = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
@@ -239,6 +218,7 @@ fn branch(s: &mut Source) -> Branch {
         liveness_attempts: s.get("branch", "liveness_attempts", 3, "a number from 1 to 10", |t| {
             t.parse().ok().filter(|n| (1..=10).contains(n))
         }),
+        second_person: s.parse("branch", "second_person", true, "true or false"),
     }
 }
 
@@ -281,9 +261,11 @@ fn own_addresses(listen: IpAddr) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use vbranch_recorder::store::StorePlace;
+
     use super::*;
 
-    fn read(file: &str, env: &[(&str, &str)]) -> Result<Config, Mistakes> {
+    pub(super) fn read(file: &str, env: &[(&str, &str)]) -> Result<Config, Mistakes> {
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         Config::from_source(Source::default().with_file("t.toml", file).with_env(env))
     }
@@ -293,7 +275,7 @@ mod tests {
         let config = read("", &[]).unwrap();
         assert_eq!(config.http.listen.port(), 8080);
         assert_eq!(config.media.listen.port(), 7880);
-        assert_eq!(config.recorder.store_a, Path::new("data/store-a"));
+        assert_eq!(config.recorder.stores, StorePlace::both_under(Path::new("data")));
         assert_eq!(config.kyc.faces_dir, Path::new("data/faces"));
         assert_eq!(config.kyc.portrait_ttl, Duration::from_hours(24));
         assert!(config.kyc.watch_customer && config.kyc.watch_staff);
@@ -332,7 +314,7 @@ mod tests {
             "[http] colour: there is no such setting",
             "VBRANCH_MEDIA_SHARDS: `0` is not a number from 1",
             "VBRANCH_KYC_THREDS: there is no such setting",
-            "same folder",
+            "same place",
         ] {
             assert!(mistakes.contains(part), "{part} is missing in: {mistakes}");
         }

@@ -113,14 +113,24 @@ impl Source {
                 self.mistakes.push(format!("{name}: `{section}` stands outside a [section]"));
                 continue;
             };
-            for (key, value) in keys {
-                let origin = format!("{name} [{section}] {key}");
-                match text_of(&value) {
-                    Some(text) => {
-                        self.entries.insert((section.clone(), key), Entry { text, origin });
-                    }
-                    None => self.mistakes.push(format!("{origin}: this kind of value is not used")),
+            self.take_keys(name, &section, "", keys);
+        }
+    }
+
+    /// A table within a section stands for keys that begin with its name: `[a.b] c` is `[a] b_c`,
+    /// and `VBRANCH_A_B_C` as a variable.
+    fn take_keys(&mut self, name: &str, section: &str, prefix: &str, keys: toml::Table) {
+        for (key, value) in keys {
+            let key = format!("{prefix}{key}");
+            let origin = format!("{name} [{section}] {key}");
+            match (text_of(&value), value) {
+                (Some(text), _) => {
+                    self.entries.insert((section.to_owned(), key), Entry { text, origin });
                 }
+                (None, toml::Value::Table(keys)) if prefix.is_empty() => {
+                    self.take_keys(name, section, &format!("{key}_"), keys);
+                }
+                _ => self.mistakes.push(format!("{origin}: this kind of value is not used")),
             }
         }
     }

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { type Locator, type Page, expect } from "@playwright/test";
 
 import { watch } from "./media";
@@ -116,10 +118,73 @@ export class Auditor {
     expect(Number(await position.getAttribute("data-ms")) - offset).toBeLessThan(SEEK_TAKES_MS);
   }
 
+  /** Every picture is under a watermark that names the viewer, also in full screen. */
+  async expectWatermarks(): Promise<void> {
+    const { page } = this;
+    const marks = page.getByTestId("watermark");
+    await expect(marks).toHaveCount(await page.locator(".screen video").count());
+    for (const mark of await marks.all()) await expect(mark).toContainText("张伟 Zhang Wei");
+    const lines = page.locator(".watermark-lines").first();
+    const place = () => lines.evaluate((element) => getComputedStyle(element).transform);
+    const before = await place();
+    await expect.poll(place, { message: "the watermark moves" }).not.toBe(before);
+    await page.getByTestId("replay-fullscreen").click();
+    await expect
+      .poll(() =>
+        page.evaluate(() => document.fullscreenElement?.querySelectorAll(".watermark").length ?? 0),
+      )
+      .toBeGreaterThan(1);
+    await page.evaluate(() => document.exitFullscreen());
+  }
+
+  /** Takes a still, and gives the PNG. */
+  async takeSnapshot(): Promise<Buffer> {
+    const downloading = this.page.waitForEvent("download");
+    await this.page.getByTestId("replay-snapshot").click();
+    const download = await downloading;
+    expect(download.suggestedFilename()).toMatch(/^vbranch-[0-9a-f]{8}-\d{6}\.png$/);
+    return readFileSync(await download.path());
+  }
+
+  /** Asks for a film of a recording and waits until it is made. */
+  async makeFilm(recording: string, layout: "side" | "pip", reason: string): Promise<void> {
+    const { page } = this;
+    await page.goto(`${this.url}/audit`);
+    const row = page.locator(`[data-testid=recording-row][data-recording="${recording}"]`);
+    await row.getByTestId("film-open").click();
+    await page.getByTestId(`film-layout-${layout}`).click();
+    await page.getByTestId("film-reason").fill(reason);
+    await page.getByTestId("film-submit").click();
+    const film = page.getByTestId("film-row").first();
+    await expect(film).toHaveAttribute("data-state", "made", { timeout: 60_000 });
+    await this.person.picture("15-films");
+  }
+
+  /** Downloads the newest film; `second` has let it go. */
+  async downloadFilm(): Promise<string> {
+    const film = this.page.getByTestId("film-row").first();
+    await expect(film.getByTestId("film-download")).toBeVisible({ timeout: 15_000 });
+    const downloading = this.page.waitForEvent("download");
+    await film.getByTestId("film-download").click();
+    return (await downloading).path();
+  }
+
   async auditLog(): Promise<{ action: string; recording: string | null; reason: string | null }[]> {
     const answer = await this.page.request.get(`${this.url}/api/v1/audit-log`);
     return (await answer.json()).entries;
   }
+}
+
+/** A supervisor, as the second person: sees films, and lets the newest go. */
+export async function letGo(person: Person, url: string): Promise<void> {
+  const { page } = person;
+  await page.goto(`${url}/audit`);
+  await signIn(page, "supervisor", "supervisor-demo");
+  await expect(page.getByTestId("tab-recordings")).toHaveCount(0);
+  const film = page.getByTestId("film-row").first();
+  await expect(film.getByTestId("film-download")).toHaveCount(0);
+  await film.getByTestId("film-approve").click();
+  await expect(film.getByTestId("film-approve")).toHaveCount(0);
 }
 
 export const VIDEOS = ["replay-video-customer", "replay-video-staff"] as const;

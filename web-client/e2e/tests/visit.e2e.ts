@@ -3,10 +3,11 @@ import { join } from "node:path";
 
 import { expect } from "@playwright/test";
 
-import { Auditor, VIDEOS } from "../support/auditor";
+import { Auditor, VIDEOS, letGo } from "../support/auditor";
 import { Bundle, plaintextUnder, probe, secretsOf } from "../support/evidence";
 import { figure, seconds } from "../support/figures";
 import { expectToSeeAndHear, reloadAndMeasure, watch } from "../support/media";
+import { expectToPlay } from "../support/playable";
 import { intoCall, test } from "../support/visit";
 
 /** Long enough that shares of it can be measured. */
@@ -92,8 +93,15 @@ test("a visit without face processing: served, recorded, replayed and proven", a
     await auditor.openReplay(recording.recording, reason);
     await auditor.expectBothToPlay();
     await expectSeekToWork(auditor);
+    await auditor.expectWatermarks();
+    const still = await auditor.takeSnapshot();
+    expect(still.subarray(1, 4).toString()).toBe("PNG");
+    expect(still.length).toBeGreaterThan(50_000);
     const log = await auditor.auditLog();
     expect(log.some((entry) => entry.reason === reason)).toBe(true);
+    const noted = (action: string) => log.find((entry) => entry.action === action)?.reason ?? "";
+    expect(noted("snapshot")).toMatch(/^\d\d:\d\d\.\d$/);
+    expect(noted("replay_read")).toMatch(/customer \d\d:\d\d\.\d–.*; staff \d\d:\d\d\.\d–/);
   });
 
   const bundle = await Bundle.export(scene.branch, recording.recording);
@@ -112,6 +120,30 @@ test("a visit without face processing: served, recorded, replayed and proven", a
     for (const role of ["customer", "staff"]) {
       await expectTracksToFit(bundle, role, recording.duration_ms / 1000);
     }
+  });
+  await test.step("every exported track plays in Chromium", async () => {
+    const { page } = auditor;
+    for (const file of bundle.media()) {
+      const played = await expectToPlay(page, join(bundle.folder, file));
+      figure(`${file} in Chromium`, `${played.seconds.toFixed(1)} s, ${played.frames} pictures`);
+    }
+  });
+  await test.step("a film is made, let go by a second person, and plays", async () => {
+    await auditor.makeFilm(recording.recording, "side", "Film for a complaint");
+    await letGo(await scene.person("atDesk", "second"), scene.branch.url);
+    const film = await auditor.downloadFilm();
+    const { video, audio } = await probe(film);
+    expect([video.codec, audio.codec]).toEqual(["h264", "opus"]);
+    const seconds = recording.duration_ms / 1000;
+    for (const stream of [video, audio]) expect(Math.abs(stream.end - seconds)).toBeLessThan(0.2);
+    const played = await expectToPlay(auditor.page, film);
+    expect(Math.abs(played.seconds - seconds)).toBeLessThan(0.2);
+    const actions = (await auditor.auditLog()).map((entry) => entry.action);
+    expect(actions.filter((action) => action.startsWith("film"))).toEqual([
+      "film_fetched",
+      "film_approved",
+      "film",
+    ]);
   });
   await test.step("nothing secret is on the disk or in the log", async () => {
     expect(plaintextUnder(scene.branch.dataDir, secretsOf(bundle))).toEqual([]);

@@ -14,15 +14,15 @@ type Props = {
   onReplay: (replay: Replay) => void;
 };
 
-const SHORTEST = 5;
-const LONGEST = 500;
+export const SHORTEST_REASON = 5;
+export const LONGEST_REASON = 500;
 
 /** No replay without a reason; it is on the audit log before the first picture. */
 export function ReasonDialog({ api, recording, onCancel, onReplay }: Props) {
   const { t } = useTranslation();
   const [reason, setReason] = useState("");
   const { busy, problem, run } = useAction();
-  const enough = reason.trim().length >= SHORTEST;
+  const enough = reason.trim().length >= SHORTEST_REASON;
   const submit = () =>
     void run(async () => {
       if (recording !== null) onReplay(await api.replay(recording.recording, reason.trim()));
@@ -46,7 +46,7 @@ export function ReasonDialog({ api, recording, onCancel, onReplay }: Props) {
           <span>{t("audit.reason.label")}</span>
           <Input.TextArea
             rows={3}
-            maxLength={LONGEST}
+            maxLength={LONGEST_REASON}
             showCount
             value={reason}
             data-testid="replay-reason"

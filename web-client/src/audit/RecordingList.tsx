@@ -7,9 +7,13 @@ import { useLanguage, useTranslation } from "../i18n";
 import { ProblemNotice } from "../ui/ProblemNotice";
 import { useLoaded } from "./useLoaded";
 
-type Props = { api: AuditApi; onReplay: (recording: RecordingRow) => void };
+type Props = {
+  api: AuditApi;
+  onReplay: (recording: RecordingRow) => void;
+  onFilm: (recording: RecordingRow) => void;
+};
 
-export function RecordingList({ api, onReplay }: Props) {
+export function RecordingList({ api, onReplay, onFilm }: Props) {
   const { t } = useTranslation();
   const { value, problem, reload } = useLoaded(api.recordings);
   return (
@@ -28,14 +32,21 @@ export function RecordingList({ api, onReplay }: Props) {
       )}
       <ul className="recordings" aria-label={t("audit.tabs.recordings")}>
         {value?.map((row) => (
-          <Row key={row.recording} row={row} onReplay={() => onReplay(row)} />
+          <Row
+            key={row.recording}
+            row={row}
+            onReplay={() => onReplay(row)}
+            onFilm={() => onFilm(row)}
+          />
         ))}
       </ul>
     </>
   );
 }
 
-function Row({ row, onReplay }: { row: RecordingRow; onReplay: () => void }) {
+type RowProps = { row: RecordingRow; onReplay: () => void; onFilm: () => void };
+
+function Row({ row, onReplay, onFilm }: RowProps) {
   const { t } = useTranslation();
   const [language] = useLanguage();
   const recovered = row.state === "recovered";
@@ -69,9 +80,14 @@ function Row({ row, onReplay }: { row: RecordingRow; onReplay: () => void }) {
           </dd>
         </div>
       </dl>
-      <Button type="primary" data-testid="replay-open" onClick={onReplay}>
-        {t("audit.list.replay")}
-      </Button>
+      <div className="recording-actions">
+        <Button data-testid="film-open" onClick={onFilm}>
+          {t("audit.list.film")}
+        </Button>
+        <Button type="primary" data-testid="replay-open" onClick={onReplay}>
+          {t("audit.list.replay")}
+        </Button>
+      </div>
     </li>
   );
 }

@@ -1,18 +1,20 @@
-import type { ReplayGap } from "@vbranch/sdk";
+import type { ReactNode } from "react";
+
+import type { ReplayGap, TimelineEvent } from "@vbranch/sdk";
 
 import { clockTime } from "../format";
 import { useTranslation } from "../i18n";
 import { PauseIcon, PlayIcon } from "../ui/icons";
 import type { PlayerState, ReplayPlayer } from "./ReplayPlayer";
 
-type Props = { player: ReplayPlayer; state: PlayerState };
+type Props = { player: ReplayPlayer; state: PlayerState; children?: ReactNode };
 
 const RATES = [0.5, 1, 1.5, 2, 4];
 
 /** One set of controls for all tracks. */
-export function ReplayControls({ player, state }: Props) {
+export function ReplayControls({ player, state, children }: Props) {
   const { t } = useTranslation();
-  const { summary, gaps } = player.replay.view;
+  const { summary, gaps, timeline } = player.replay.view;
   const total = summary.duration_ms;
   const label = t(state.playing ? "audit.replay.pause" : "audit.replay.play");
   return (
@@ -41,6 +43,7 @@ export function ReplayControls({ player, state }: Props) {
           onChange={(event) => player.seek(Number(event.target.value))}
         />
         <GapMarks gaps={gaps} total={total} />
+        <EventMarks timeline={timeline} total={total} />
         <div className="seek-words">
           <span
             className="figures"
@@ -66,6 +69,7 @@ export function ReplayControls({ player, state }: Props) {
           ))}
         </select>
       </label>
+      {children}
     </div>
   );
 }
@@ -81,6 +85,27 @@ function GapMarks({ gaps, total }: { gaps: ReplayGap[]; total: number }) {
           style={{ left: percent(gap.offset_ms), width: percent(gap.duration_ms) }}
         />
       ))}
+    </div>
+  );
+}
+
+/** Where steps begin, checks end and alarms are; the list beside it says which, and goes there. */
+const MARKED: Record<string, string> = {
+  step_opened: "step",
+  kyc_verdict: "kyc",
+  alarm: "alarm",
+};
+
+function EventMarks({ timeline, total }: { timeline: TimelineEvent[]; total: number }) {
+  return (
+    <div className="event-marks" aria-hidden="true">
+      {timeline.map((event, at) => {
+        const kind = MARKED[event.type];
+        const left = `${(100 * event.offset_ms) / Math.max(1, total)}%`;
+        return kind === undefined ? null : (
+          <span key={at} className={kind} data-testid="event-mark" style={{ left }} />
+        );
+      })}
     </div>
   );
 }

@@ -69,6 +69,12 @@ export class ReplayPlayer {
     this.tracks.delete(name);
   }
 
+  /** A track's `<video>`, where it has something to show. */
+  shown(name: string): HTMLVideoElement | null {
+    const track = this.tracks.get(name);
+    return track !== undefined && this.state.get().presence[name] === "ready" ? track.video : null;
+  }
+
   toggle(): void {
     if (this.clock.playing()) this.clock.pause(performance.now());
     else this.clock.play(performance.now());

@@ -1,4 +1,4 @@
-import { useCallback } from "react";
+import { useCallback, type Ref } from "react";
 
 import type { ReplayTrack } from "@vbranch/sdk";
 
@@ -8,20 +8,27 @@ import { useNow } from "../ui/useNow";
 import type { PlayerState, ReplayPlayer } from "./ReplayPlayer";
 import type { Presence } from "./TrackPlayer";
 
-type Props = { player: ReplayPlayer; state: PlayerState; number: string | null };
+type Props = {
+  player: ReplayPlayer;
+  state: PlayerState;
+  /** Who is looking, at what. */
+  mark: string;
+  ref: Ref<HTMLDivElement>;
+};
 
-/** Cameras and shared screens side by side, under a watermark that names who is looking, and when. */
-export function ReplayScreens({ player, state, number }: Props) {
+/** Cameras and shared screens side by side, each under a watermark that names who is looking, and when. */
+export function ReplayScreens({ player, state, mark, ref }: Props) {
   const { t } = useTranslation();
   const { tracks } = player.replay.view;
   return (
-    <div className="screens">
+    <div className="screens" ref={ref}>
       {tracks.map((track) => (
         <Screen
           key={track.name}
           player={player}
           track={track}
           presence={state.presence[track.name] ?? "waiting"}
+          mark={mark}
         />
       ))}
       {state.stalled && (
@@ -29,7 +36,6 @@ export function ReplayScreens({ player, state, number }: Props) {
           {t("audit.replay.loading")}
         </p>
       )}
-      <Watermark viewer={player.replay.viewer} number={number} />
     </div>
   );
 }
@@ -42,9 +48,14 @@ const LABELS = {
   unknown: "audit.replay.videoUnknown",
 } as const;
 
-type ScreenProps = { player: ReplayPlayer; track: ReplayTrack; presence: Presence };
+type ScreenProps = {
+  player: ReplayPlayer;
+  track: ReplayTrack;
+  presence: Presence;
+  mark: string;
+};
 
-function Screen({ player, track, presence }: ScreenProps) {
+function Screen({ player, track, presence, mark }: ScreenProps) {
   const { t } = useTranslation();
   const attach = useCallback(
     (video: HTMLVideoElement | null) => {
@@ -65,6 +76,9 @@ function Screen({ player, track, presence }: ScreenProps) {
       <video
         ref={attach}
         playsInline
+        // A window of its own would leave the watermark behind.
+        disablePictureInPicture
+        disableRemotePlayback
         preload="auto"
         aria-label={label}
         data-testid={`replay-video-${track.role}${isScreen ? "-screen" : ""}`}
@@ -73,23 +87,26 @@ function Screen({ player, track, presence }: ScreenProps) {
       {(presence === "absent" || presence === "missing") && (
         <p className="screen-note">{t(`audit.replay.${note}`)}</p>
       )}
+      <Watermark mark={mark} />
       <figcaption>{isScreen ? t("audit.replay.screenOf", { whose }) : whose}</figcaption>
     </figure>
   );
 }
 
-const MARKS = 12;
+/** Lines enough to cover a picture and more, as they move. */
+const MARKS = 10;
 
-function Watermark({ viewer, number }: { viewer: string; number: string | null }) {
-  const { t } = useTranslation();
+function Watermark({ mark }: { mark: string }) {
   const [language] = useLanguage();
-  const now = useNow(10_000);
-  const words = `${t("audit.replay.watermark", { viewer })} · ${number ?? ""} · ${dateTime(now, language)}`;
+  const now = useNow(1_000);
+  const words = `${mark} · ${dateTime(now, language)}`;
   return (
-    <div className="watermark" data-testid="watermark" data-viewer={viewer} aria-hidden="true">
-      {Array.from({ length: MARKS }, (_, at) => (
-        <span key={at}>{words}</span>
-      ))}
+    <div className="watermark" data-testid="watermark" aria-hidden="true">
+      <div className="watermark-lines">
+        {Array.from({ length: MARKS }, (_, at) => (
+          <span key={at}>{words}</span>
+        ))}
+      </div>
     </div>
   );
 }

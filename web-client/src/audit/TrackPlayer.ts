@@ -29,7 +29,7 @@ export class TrackPlayer {
 
   constructor(
     readonly track: ReplayTrack,
-    private readonly video: HTMLVideoElement,
+    readonly video: HTMLVideoElement,
     playlist: string,
     onFailed: (problem: string) => void,
   ) {
@@ -98,6 +98,7 @@ export class TrackPlayer {
   private seek(to: number): void {
     this.target = to;
     this.video.currentTime = to;
+    this.source.moved();
   }
 
   private coverage(at: number) {

@@ -9,8 +9,7 @@
  */
 import { Problem, type Span } from "@vbranch/sdk";
 
-import { startsWithKeyFrame } from "./keyframe";
-import { mimeOf, parsePlaylist, segmentAt, type Segment } from "./playlist";
+import { keyBefore, mimeOf, parsePlaylist, segmentAt, type Segment } from "./playlist";
 import { isVp8, webmCluster, webmInit, webmMime } from "./webm";
 
 /** Seconds kept ready before the player; a replay is on the bank's own network. */
@@ -19,6 +18,9 @@ const AHEAD_S = 20;
 const KEEP_S = 60;
 /** Segments of a second each: room for some minutes at the branch's bit rates. */
 const MOST_APPENDED = 300;
+/** Segments fetched at once: as many connections as browsers have to a server, for two tracks. */
+const AT_ONCE = 3;
+
 export class TrackSource {
   private readonly media = new MediaSource();
   private readonly address: string;
@@ -31,6 +33,7 @@ export class TrackSource {
   /** What was appended last: only its successor needs no key frame. */
   private last: number | null = null;
   private closed = false;
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -48,6 +51,11 @@ export class TrackSource {
     this.video.removeAttribute("src");
     this.video.load();
     URL.revokeObjectURL(this.address);
+  }
+
+  /** The player has gone elsewhere: look at once what is needed there. */
+  moved(): void {
+    this.wake();
   }
 
   /** What can be played, in seconds of the recording. */
@@ -69,12 +77,22 @@ export class TrackSource {
       await this.open();
       while (!this.closed) {
         const index = this.wanted();
-        if (index === null) await pause(IDLE_MS);
+        if (index === null) await this.rest();
         else await this.appendUpTo(index);
       }
     } catch (thrown) {
       if (!this.closed) this.onFailed(thrown instanceof Error ? thrown.message : "unknown");
     }
+  }
+
+  private rest(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, IDLE_MS);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async open(): Promise<void> {
@@ -103,15 +121,14 @@ export class TrackSource {
   /** Appends a segment, and before it all that its pictures rest on. */
   private async appendUpTo(target: number): Promise<void> {
     const sought = segmentAt(this.segments, this.video.currentTime);
-    const fetched = new Map<number, ArrayBuffer>();
-    let first = target;
-    while (this.last !== first - 1) {
-      const bytes = await this.segment(first, fetched);
-      if (first === 0 || startsWithKeyFrame(bytes)) break;
-      first -= 1;
-    }
+    const first = this.last === target - 1 ? target : keyBefore(this.segments, target);
+    const fetched = new Map<number, Promise<ArrayBuffer>>();
     for (let index = first; index <= target && !this.closed; index += 1) {
-      await this.append(index, await this.segment(index, fetched));
+      for (let ahead = index; ahead <= target && ahead < index + AT_ONCE; ahead += 1) {
+        if (!fetched.has(ahead)) fetched.set(ahead, this.segment(ahead));
+      }
+      const bytes = await fetched.get(index);
+      if (bytes !== undefined) await this.append(index, bytes);
       fetched.delete(index);
       // Somebody has gone elsewhere meanwhile.
       const now = segmentAt(this.segments, this.video.currentTime);
@@ -123,11 +140,14 @@ export class TrackSource {
     return index >= first && index <= target + 1;
   }
 
-  private async segment(index: number, fetched: Map<number, ArrayBuffer>): Promise<ArrayBuffer> {
+  private segment(index: number): Promise<ArrayBuffer> {
     const url = this.segments[index]?.url;
-    if (url === undefined) throw new Problem("replay_failed", 0, `no segment ${index}`);
-    const bytes = fetched.get(index) ?? (await fetchBytes(url));
-    fetched.set(index, bytes);
+    const bytes =
+      url === undefined
+        ? Promise.reject(new Problem("replay_failed", 0, `no segment ${index}`))
+        : fetchBytes(url);
+    // One that is not waited for any more must not be reported as unhandled.
+    bytes.catch(() => undefined);
     return bytes;
   }
 

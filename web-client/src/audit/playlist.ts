@@ -7,6 +7,8 @@ export type Segment = {
   /** Seconds on the recording's timeline, like the timestamps inside the segment. */
   start: number;
   end: number;
+  /** Whether a decoder can begin here: the branch says so with a comment. */
+  key: boolean;
 };
 
 /** `startMs`: where on the recording the playlist begins. Throws on what is not such a playlist. */
@@ -16,17 +18,20 @@ export function parsePlaylist(text: string, base: string, startMs: number): Segm
   let position = startMs / 1000;
   let length: number | null = null;
   let init: string | null = null;
+  let key = false;
   for (const line of text.split(/\r?\n/)) {
     const map = /^#EXT-X-MAP:.*URI="([^"]+)"/.exec(line)?.[1];
     const seconds = /^#EXTINF:([0-9.]+)/.exec(line)?.[1];
-    if (map !== undefined) init = new URL(map, base).href;
+    if (line === "# key") key = true;
+    else if (map !== undefined) init = new URL(map, base).href;
     else if (seconds !== undefined) length = Number(seconds);
     else if (line !== "" && !line.startsWith("#")) {
       if (init === null || length === null || !Number.isFinite(length)) {
         throw new Error("a segment without init section or length");
       }
       const end = position + length;
-      segments.push({ url: new URL(line, base).href, init, start: position, end });
+      segments.push({ url: new URL(line, base).href, init, start: position, end, key });
+      key = false;
       position = end;
       length = null;
     }
@@ -38,6 +43,13 @@ export function parsePlaylist(text: string, base: string, startMs: number): Segm
 export function segmentAt(segments: readonly Segment[], at: number): number {
   const next = segments.findIndex((segment) => segment.start > at);
   return Math.max(0, (next === -1 ? segments.length : next) - 1);
+}
+
+/** The nearest segment from which the one at `target` can be decoded, going back. */
+export function keyBefore(segments: readonly Segment[], target: number): number {
+  let at = target;
+  while (at > 0 && segments[at]?.key !== true) at -= 1;
+  return at;
 }
 
 /**

@@ -9,19 +9,34 @@ use super::*;
 use crate::{
     hash::Sha256,
     keys::EvidenceKey,
-    log::{note::Checkpoint, proof::LogProof},
+    log::{
+        note::Checkpoint,
+        proof::{Consistency, LogProof},
+    },
 };
 
 const ORIGIN: &str = "bank.example/test";
 
+/// Whoever forges: a signing key, and what was really on the log.
+#[derive(Clone, Copy)]
+pub(super) struct Bank<'a> {
+    pub key: &'a EvidenceKey,
+    pub log: &'a [Vec<u8>],
+}
+
 /// Signs the manifest anew and everything that names its hash.
-pub(super) fn sign_all(files: &mut Files, key: &EvidenceKey, dice: &mut Dice) {
+pub(super) fn sign_all(files: &mut Files, bank: Bank<'_>, dice: &mut Dice) {
+    let key = bank.key;
     let digest = Sha256::of(bytes(files, "manifest.json")).to_string();
     sign(files, "manifest", key);
     set(files, "log-entry.json", "sha256", &digest);
     set(files, "export.json", "manifest_sha256", &digest);
+    if files.contains_key("key.json") {
+        let digest = Sha256::of(bytes(files, "key.json")).to_string();
+        set(files, "export.json", "key_sha256", &digest);
+    }
     sign(files, "export", key);
-    enter(files, key, dice);
+    enter(files, bank, dice);
 }
 
 /// Signs a document as it is.
@@ -30,22 +45,71 @@ pub(super) fn sign(files: &mut Files, name: &str, key: &EvidenceKey) {
     files.insert(format!("{name}.sig"), Content::Bytes(signature.to_vec()));
 }
 
-/// Makes a log of any size that has the entry somewhere.
-pub(super) fn enter(files: &mut Files, key: &EvidenceKey, dice: &mut Dice) {
+/// Makes a log of any size that has the entry somewhere, behind what was really on the log before
+/// the manifest.
+pub(super) fn enter(files: &mut Files, bank: Bank<'_>, dice: &mut Dice) {
     let entry = bytes(files, "log-entry.json").to_vec();
-    let size = 1 + dice.below(40);
+    let old = entries_before(files).min(bank.log.len() as u64);
+    let more = 1 + dice.below(40);
+    let size = old + more;
     // Mostly behind the checkpoint that the manifest names.
-    let index = size - 1 - dice.below(size) / (1 + dice.below(4));
+    let index = if dice.below(8) > 0 { old + dice.below(more) } else { dice.below(size) };
     let mut tree = MemoryBackedTree::<sha2::Sha256, Vec<u8>>::new();
     for n in 0..size {
-        tree.push(if n == index { entry.clone() } else { n.to_be_bytes().to_vec() });
+        tree.push(match bank.log.get(n as usize) {
+            _ if n == index => entry.clone(),
+            Some(real) if n < old => real.clone(),
+            _ => n.to_be_bytes().to_vec(),
+        });
     }
     let mut hash = [0; 32];
     hash.copy_from_slice(tree.root().as_bytes());
     let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: Sha256(hash) };
     let path = tree.prove_inclusion(index as usize).as_bytes().to_vec();
-    let proof = LogProof { entry, index, path, checkpoint: checkpoint.sign(key) };
-    files.insert("log-proof.txt".to_owned(), Content::Bytes(proof.to_text().into_bytes()));
+    let checkpoint = checkpoint.sign(bank.key);
+    let proof = LogProof { entry, index, path, checkpoint: checkpoint.clone() };
+    put(files, "log-proof.txt", proof.to_text().into_bytes());
+    let path = if old == 0 {
+        Vec::new()
+    } else {
+        tree.prove_consistency(more as usize).as_bytes().to_vec()
+    };
+    let consistency = Consistency { old, path, checkpoint };
+    put(files, "log-consistency.txt", consistency.to_text().into_bytes());
+}
+
+/// Entries under the checkpoint that the manifest names, if it names one.
+fn entries_before(files: &Files) -> u64 {
+    let manifest = serde_json::from_slice::<Value>(bytes(files, "manifest.json"));
+    let manifest = manifest.unwrap_or_default();
+    let note = manifest["log"]["previous_checkpoint"].as_str().unwrap_or_default();
+    note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or_default()
+}
+
+/// Edits the proof that the log only grew.
+pub(super) fn tamper_with_consistency(
+    files: &mut Files,
+    bank: Bank<'_>,
+    dice: &mut Dice,
+) -> String {
+    enter(files, bank, dice);
+    let text = String::from_utf8(bytes(files, "log-consistency.txt").to_vec()).unwrap();
+    let hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let second = text.lines().nth(1).unwrap_or_default();
+    let changed = match dice.below(9) {
+        0 => text.replacen("old ", "old 0", 1),
+        1 => text.replacen("old ", "old 1", 1),
+        2 => format!("old {}{}", dice.below(9), &text[text.find('\n').unwrap()..]),
+        3 => text.replacen("\n\n", &format!("\n{hash}\n\n"), 1),
+        4 => text.replacen('\n', &format!("\n{hash}\n"), 1),
+        5 => text.replacen(&format!("{second}\n"), "", 1),
+        6 => text.replacen('\n', "\r\n", 1),
+        7 => text.replacen(second, hash, 1),
+        _ => format!("{text}\u{2014} witness.example AAAAAAAB\n"),
+    };
+    let what = format!("{:?}", changed.split("\n\n").next());
+    put(files, "log-consistency.txt", changed.into_bytes());
+    what
 }
 
 /// Has the chains run over what the manifest lists now.
@@ -114,15 +178,24 @@ pub(super) fn wrap_anew(files: &mut Files, dice: &mut Dice) {
     set(files, "key.json", "wrapped", &text);
     set(files, "key.json", "kek", kek);
     let mut manifest: Value = serde_json::from_slice(bytes(files, "manifest.json")).unwrap();
-    manifest["key"]["id"] = json!(Sha256::of(text.as_bytes()).to_string());
     manifest["key"]["kek"] = json!(kek);
     put(files, "manifest.json", manifest.to_string().into_bytes());
+    let mut key: Value = serde_json::from_slice(bytes(files, "key.json")).unwrap();
+    if dice.below(2) == 0 {
+        let len = [80, 80, 79, 81, 0][dice.below(5) as usize];
+        let sealed = BASE64_STANDARD.encode(vec![9; len]);
+        key["escrow"] = json!([{ "holder": "x25519-0011223344556677", "sealed": sealed }]);
+    }
+    if dice.below(8) == 0 {
+        key["id"] = json!(Sha256::of(b"another key").to_string());
+    }
+    put(files, "key.json", key.to_string().into_bytes());
 }
 
 /// Edits what stands around a good checkpoint, and sometimes the checkpoint, which is then
 /// signed again.
-pub(super) fn tamper_with_proof(files: &mut Files, key: &EvidenceKey, dice: &mut Dice) -> String {
-    enter(files, key, dice);
+pub(super) fn tamper_with_proof(files: &mut Files, bank: Bank<'_>, dice: &mut Dice) -> String {
+    enter(files, bank, dice);
     let text = String::from_utf8(bytes(files, "log-proof.txt").to_vec()).unwrap();
     let own = text.lines().last().unwrap_or_default().to_owned();
     let bad_own = own.replacen(|c: char| c.is_ascii_lowercase(), "A", 3);
@@ -155,10 +228,18 @@ pub(super) fn tamper_with_proof(files: &mut Files, key: &EvidenceKey, dice: &mut
         2 => text.replacen("\nindex ", "\nextra AAAA\nindex ", 1),
         3 => text.replacen("\n\n", "\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n", 1),
         4 => text.replacen('\n', "\r\n", 1),
-        5 => resign_note(&text, key, dice),
+        5 => resign_note(&text, bank.key, dice),
         _ => format!("{text}{line}\n"),
     };
     let what = format!("{:?}", changed.lines().last());
+    // Mostly the other proof is under the same note.
+    if let Some((_, note)) = changed.split_once("\n\n")
+        && dice.below(8) > 0
+    {
+        let text = String::from_utf8(bytes(files, "log-consistency.txt").to_vec()).unwrap();
+        let head = text.split_once("\n\n").map_or("", |(head, _)| head);
+        put(files, "log-consistency.txt", format!("{head}\n\n{note}").into_bytes());
+    }
     put(files, "log-proof.txt", changed.into_bytes());
     what
 }

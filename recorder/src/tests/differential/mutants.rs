@@ -46,7 +46,7 @@ const OUTSIDE: [(&str, Spoil); 14] = [
 ];
 
 /// With it.
-const INSIDE: [(&str, Spoil); 8] = [
+const INSIDE: [(&str, Spoil); 9] = [
     ("signed manifest", signed_manifest),
     ("signed ledger", signed_ledger),
     ("signed, chained", chained_manifest),
@@ -55,6 +55,7 @@ const INSIDE: [(&str, Spoil); 8] = [
     ("signed object", signed_object),
     ("other wrapped key", other_wrapped_key),
     ("log proof", log_proof),
+    ("log consistency", log_consistency),
 ];
 
 /// The mutant these dice make.
@@ -64,7 +65,7 @@ pub(super) fn make<'a>(originals: &'a Originals, dice: &mut Dice) -> Mutant<'a> 
         let inside = dice.below(2) == 0;
         let (kind, spoil) = if inside {
             // Most that can be said wrongly is said in the manifest.
-            INSIDE[(dice.below(13) as usize).saturating_sub(5)]
+            INSIDE[(dice.below(14) as usize).saturating_sub(5)]
         } else {
             OUTSIDE[dice.below(OUTSIDE.len() as u64) as usize]
         };
@@ -149,6 +150,14 @@ fn foreign_file(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice)
         &["export.json", "export.sig"],
         &["log-proof.txt"],
         &["key.json"],
+        &["destruction.json", "destruction-proof.txt"],
+        &[
+            "manifest.json",
+            "manifest.sig",
+            "log-entry.json",
+            "log-proof.txt",
+            "log-consistency.txt",
+        ],
         &["data.key"],
         &["manifest.sig"],
     ];
@@ -212,7 +221,7 @@ fn wrong_key(mutant: &mut Mutant<'_>, originals: &Originals, _: &mut Dice) -> St
 
 /// Signed by somebody else throughout, with their key beside it.
 fn strangers_bundle(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
-    forge::sign_all(&mut mutant.files, &originals.stranger, dice);
+    forge::sign_all(&mut mutant.files, originals.strangers_bank(), dice);
     let pem = originals.stranger.public().to_pem().into_bytes();
     forge::put(&mut mutant.files, "evidence.pub", pem);
     String::new()
@@ -235,7 +244,7 @@ fn key_spelling(mutant: &mut Mutant<'_>, _: &Originals, dice: &mut Dice) -> Stri
 
 fn signed_manifest(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
     let what = edit(mutant, "manifest.json", dice);
-    forge::sign_all(&mut mutant.files, &originals.key, dice);
+    forge::sign_all(&mut mutant.files, originals.bank(), dice);
     what
 }
 
@@ -250,14 +259,14 @@ fn signed_ledger(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice
         mutant.verdict = Verdict::Fail;
     }
     forge::put(&mut mutant.files, "manifest.json", manifest.to_string().into_bytes());
-    forge::sign_all(&mut mutant.files, &originals.key, dice);
+    forge::sign_all(&mut mutant.files, originals.bank(), dice);
     what.join(", ")
 }
 
 fn chained_manifest(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
     let what = edit(mutant, "manifest.json", dice);
     forge::chain_anew(&mut mutant.files);
-    forge::sign_all(&mut mutant.files, &originals.key, dice);
+    forge::sign_all(&mut mutant.files, originals.bank(), dice);
     what
 }
 
@@ -269,7 +278,7 @@ fn signed_export(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice
 
 fn logged_entry(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
     let what = edit(mutant, "log-entry.json", dice);
-    forge::enter(&mut mutant.files, &originals.key, dice);
+    forge::enter(&mut mutant.files, originals.bank(), dice);
     what
 }
 
@@ -287,18 +296,25 @@ fn signed_object(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice
     forge::account_for(&mut mutant.files, &before, &after, dice);
     forge::put(&mut mutant.files, &path, after);
     forge::chain_anew(&mut mutant.files);
-    forge::sign_all(&mut mutant.files, &originals.key, dice);
+    forge::sign_all(&mut mutant.files, originals.bank(), dice);
     path
 }
 
 fn other_wrapped_key(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
+    if !mutant.files.contains_key("key.json") {
+        return String::new();
+    }
     forge::wrap_anew(&mut mutant.files, dice);
-    forge::sign_all(&mut mutant.files, &originals.key, dice);
+    forge::sign_all(&mut mutant.files, originals.bank(), dice);
     String::from_utf8_lossy(forge::bytes(&mutant.files, "key.json")).into_owned()
 }
 
 fn log_proof(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
-    forge::tamper_with_proof(&mut mutant.files, &originals.key, dice)
+    forge::tamper_with_proof(&mut mutant.files, originals.bank(), dice)
+}
+
+fn log_consistency(mutant: &mut Mutant<'_>, originals: &Originals, dice: &mut Dice) -> String {
+    forge::tamper_with_consistency(&mut mutant.files, originals.bank(), dice)
 }
 
 fn edit(mutant: &mut Mutant<'_>, path: &str, dice: &mut Dice) -> String {

@@ -1,6 +1,6 @@
 //! Bundles as the recorder makes them: of calls that went well and of calls that did not.
 
-use super::*;
+use super::{forge::Bank, *};
 use crate::keys::{EvidenceKey, EvidencePublicKey};
 
 /// A good bundle.
@@ -18,14 +18,26 @@ pub(super) struct Originals {
     /// Somebody else's key.
     pub stranger: EvidenceKey,
     pub stranger_file: PathBuf,
+    /// What is on the log.
+    log: Vec<Vec<u8>>,
 }
 
 impl Originals {
+    /// Whoever has the bank's signing key.
+    pub(super) fn bank(&self) -> Bank<'_> {
+        Bank { key: &self.key, log: &self.log }
+    }
+
+    /// Somebody who has not.
+    pub(super) fn strangers_bank(&self) -> Bank<'_> {
+        Bank { key: &self.stranger, log: &self.log }
+    }
+
     pub(super) fn record(dir: &Path) -> Self {
         let data = dir.join("data");
         // Killed in mid-call; then one of its segments is gone from both stores.
         super::super::crash::record_and_kill(&data, Duration::from_millis(1500));
-        let paths = RecorderPaths::under(&data);
+        let paths = Places::under(&data);
         for store in [&paths.store_a, &paths.store_b] {
             let gone = "00000000.seg";
             let found = files(store).into_iter().map(|(path, _)| path);
@@ -38,11 +50,14 @@ impl Originals {
         let good = rig.record_with_all(&Call::shoot(3.5));
         let troubled = rig.record(&troubled());
         let mut all = Vec::new();
+        let destroyed = rig.record(&Call::shoot(2.5));
+        rig.destroy(&data, destroyed);
         for (name, recording, clear) in [
             ("good", good, true),
             ("sealed", good, false),
             ("troubled", troubled, true),
             ("recovered", recovered, true),
+            ("destroyed", destroyed, false),
         ] {
             let folder = dir.join(name);
             rig.export(recording, &folder, clear);
@@ -57,13 +72,20 @@ impl Originals {
         fs::write(&stranger_file, stranger.public().to_pem()).unwrap();
         let key = EvidenceKey::open(&paths.keys.join("evidence.key")).unwrap();
         let key_file = paths.keys.join("evidence.pub");
-        Self { all, key, key_file, stranger, stranger_file }
+        let log = entries(&paths.log.join("log.db"));
+        Self { all, key, key_file, stranger, stranger_file, log }
     }
 
     /// The key in one of the two files.
     pub(super) fn key_of(&self, file: &Path) -> EvidencePublicKey {
         if file == self.key_file { self.key.public() } else { self.stranger.public() }
     }
+}
+
+fn entries(database: &Path) -> Vec<Vec<u8>> {
+    let database = rusqlite::Connection::open(database).unwrap();
+    let mut query = database.prepare("SELECT json FROM entries ORDER BY idx").unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 impl Rig {

@@ -1,7 +1,8 @@
 //! Media plane, recorder, KYC engine and face vault as the branch meets them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Range,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -13,19 +14,19 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use tokio::sync::mpsc;
 use vbranch_domain::{
-    CallId, MediaKind, Mono, ParticipantId, RecordingId, Seat, UnixMillis, UserId,
+    CallId, FilmId, MediaKind, Mono, ParticipantId, RecordingId, Seat, UnixMillis, UserId,
     kyc::{
         Challenge, KycArtifact, KycEvent, KycOutcome, KycRequest, KycVerdict, PersonRef, Portrait,
         WatchAlarm, WatchEvent,
     },
     recording::{
-        ArtifactRef, RecordedParticipant, RecorderEvent, RecordingMeta, RecordingSummary,
-        ReplayEvent, ReplayTrack, ReplayView, StoreId, TrackName, TrackSource,
+        ArtifactRef, FilmState, FilmStatus, RecordedParticipant, RecorderEvent, RecordingMeta,
+        RecordingSummary, ReplayEvent, ReplayTrack, ReplayView, StoreId, TrackName, TrackSource,
     },
     timeline::TimelineEvent,
 };
 use vbranch_signaling::ports::{
-    FaceVault, KycPort, MediaAnswer, MediaError, MediaPlane, PortEvent, RecorderError,
+    FaceVault, FilmOrder, KycPort, MediaAnswer, MediaError, MediaPlane, PortEvent, RecorderError,
     RecorderPort, VaultError,
 };
 
@@ -70,6 +71,8 @@ pub struct State {
     pub unwatched: Vec<ParticipantId>,
     /// What the vault has.
     pub faces: HashMap<PersonRef, (Portrait, UnixMillis)>,
+    /// Films asked for, and their bytes once a test has made them.
+    pub films: BTreeMap<FilmId, (FilmOrder, Option<Bytes>)>,
 }
 
 pub struct Recording {
@@ -334,7 +337,17 @@ impl RecorderPort for Peers {
         n: u32,
     ) -> Result<Bytes, RecorderError> {
         self.playlist(recording, track).await?;
-        if n == 0 { Ok(Bytes::from_static(b"media")) } else { Err(RecorderError::NotFound) }
+        if n < SEGMENTS { Ok(Bytes::from_static(b"media")) } else { Err(RecorderError::NotFound) }
+    }
+
+    async fn segment_span(
+        &self,
+        recording: RecordingId,
+        track: TrackName,
+        n: u32,
+    ) -> Result<Range<u64>, RecorderError> {
+        self.segment(recording, track, n).await?;
+        Ok(u64::from(n) * 2_000..u64::from(n + 1) * 2_000)
     }
 
     async fn log_replay(
@@ -349,7 +362,49 @@ impl RecorderPort for Peers {
         self.state().replays.push((recording, reason));
         Ok(())
     }
+
+    async fn begin_film(
+        &self,
+        _recording: RecordingId,
+        order: FilmOrder,
+    ) -> Result<FilmId, RecorderError> {
+        let mut state = self.state();
+        if state.films.values().any(|(_, bytes)| bytes.is_none()) {
+            return Err(RecorderError::Busy);
+        }
+        let film = FilmId::random();
+        state.films.insert(film, (order, None));
+        Ok(film)
+    }
+
+    async fn film(&self, film: FilmId) -> Option<FilmStatus> {
+        self.state().films.get(&film).map(|(_, bytes)| FilmStatus {
+            film,
+            state: if bytes.is_some() { FilmState::Made } else { FilmState::Making },
+            position_ms: 500,
+            total_ms: 1_000,
+            sha256: bytes.as_ref().map(|bytes| hex::encode(digest(&SHA256, bytes))),
+            len: bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            left_out: Vec::new(),
+        })
+    }
+
+    async fn film_bytes(&self, film: FilmId, from: u64) -> Result<Bytes, RecorderError> {
+        let state = self.state();
+        let (_, bytes) = state.films.get(&film).ok_or(RecorderError::NotFound)?;
+        let bytes = bytes.clone().ok_or(RecorderError::NotFound)?;
+        // In pieces, as the real one.
+        let from = (from as usize).min(bytes.len());
+        Ok(bytes.slice(from..(from + 1_000).min(bytes.len())))
+    }
+
+    async fn discard_film(&self, film: FilmId) {
+        self.state().films.remove(&film);
+    }
 }
+
+/// Segments of every track.
+const SEGMENTS: u32 = 3;
 
 impl Peers {
     fn with<T>(&self, id: RecordingId, f: impl FnOnce(&mut Recording) -> T) -> Option<T> {

@@ -5,6 +5,8 @@ import type {
   CameraTraits,
   ClosingOutcome,
   CustomerView,
+  Film,
+  FilmLayout,
   Info,
   KycEvidence,
   MediaAnswer,
@@ -141,10 +143,28 @@ export class AuditApi {
     (await this.http.get<{ recordings: RecordingRow[] }>("/recordings")).recordings;
   replay = (recording: string, reason: string) =>
     this.http.post<Replay>(`/recordings/${encodeURIComponent(recording)}/replays`, { reason });
+  /** Says that a still is about to be taken, so that it is on the audit log before. */
+  snapshot = (replay: string, atMs: number) =>
+    this.http.post<undefined>(`/replays/${encodeURIComponent(replay)}/snapshots`, {
+      at_ms: Math.max(0, Math.round(atMs)),
+    });
+  films = async () => (await this.http.get<{ films: Film[] }>("/films")).films;
+  makeFilm = (recording: string, reason: string, layout: FilmLayout) =>
+    this.http.post<Film>(`/recordings/${encodeURIComponent(recording)}/films`, { reason, layout });
+  /** Cancels one's film, or lets go of it. */
+  discardFilm = (film: string) => this.http.delete(filmAt(film));
+  /** As the second person. */
+  approveFilm = (film: string) => this.http.post<Film>(`${filmAt(film)}/approval`);
+  /** Where the film's file is. */
+  filmFile = (film: string) => `${this.base}/api/v1${filmAt(film)}/film.mp4`;
   log = async () => (await this.http.get<{ entries: AuditEntry[] }>("/audit-log")).entries;
   /** The HLS playlist of one track, by its name. */
   playlist = (replay: string, track: string) =>
     `${this.base}/api/v1/replays/${encodeURIComponent(replay)}/${encodeURIComponent(track)}/index.m3u8`;
+}
+
+function filmAt(film: string): string {
+  return `/films/${encodeURIComponent(film)}`;
 }
 
 function at(visit: string): string {

@@ -71,6 +71,8 @@ async function blobOf(response: Response): Promise<Blob> {
 }
 
 async function json<T>(response: Response): Promise<T> {
+  // There is nothing to say.
+  if (response.status === 204) return undefined as T;
   try {
     return (await response.json()) as T;
   } catch {

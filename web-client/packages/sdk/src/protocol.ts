@@ -272,6 +272,26 @@ export type Replay = {
     gaps: ReplayGap[];
   };
 };
+export type FilmLayout = "side" | "pip";
+/** A recording in one picture, made on demand; derived, never the evidence. */
+export type Film = {
+  film: string;
+  recording: string;
+  by: string;
+  reason: string;
+  layout: FilmLayout;
+  at: number;
+  mine: boolean;
+  approved_by: string | null;
+  needs_second_person: boolean;
+  state: "making" | "made" | "failed";
+  position_ms: number;
+  total_ms: number;
+  sha256: string | null;
+  len: number;
+  /** Tracks whose pictures are not, or not always, in it. */
+  left_out: string[];
+};
 export type AuditEntry = {
   at: number;
   actor: string;

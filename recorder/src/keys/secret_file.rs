@@ -51,7 +51,8 @@ pub(crate) fn read_or_create_secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, 
     }
 }
 
-fn read_secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
+/// Reads the secret at `path`.
+pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
     let io = |source| KeyFileError::Io { path: path.to_owned(), source };
     let malformed = || KeyFileError::Malformed { path: path.to_owned() };
     let file = File::open(path).map_err(io)?;
@@ -67,14 +68,14 @@ fn read_secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
 }
 
 /// Written aside and renamed, so that a crash never leaves half a key behind.
-fn create_secret(path: &Path) -> Result<(), KeyFileError> {
+pub(super) fn create_secret(path: &Path) -> Result<(), KeyFileError> {
     let io = |source| KeyFileError::Io { path: path.to_owned(), source };
     let mut secret = Zeroizing::new([0; 32]);
     SystemRandom::new().fill(&mut *secret).map_err(|_| KeyFileError::Random)?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(*secret)));
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
-    let temp = path.with_extension("new");
+    let temp = path.with_extension("tmp");
     // Left over by a crash before it was ever used.
     if temp.exists() {
         fs::remove_file(&temp).map_err(io)?;
@@ -83,6 +84,12 @@ fn create_secret(path: &Path) -> Result<(), KeyFileError> {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp).map_err(io)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
     fs::rename(&temp, path).map_err(io)?;
+    sync_folder(folder)
+}
+
+/// Waits until the names in a folder are on the disk.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), KeyFileError> {
+    let io = |source| KeyFileError::Io { path: folder.to_owned(), source };
     File::open(folder).and_then(|dir| dir.sync_all()).map_err(io)
 }
 
