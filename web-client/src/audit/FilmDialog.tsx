@@ -1,12 +1,10 @@
-import { Button, Input, Modal, Radio } from "antd";
+import { Modal, Radio } from "antd";
 import { useState } from "react";
 
 import type { AuditApi, FilmLayout, RecordingRow } from "@vbranch/sdk";
 
 import { useTranslation } from "../i18n";
-import { ProblemNotice } from "../ui/ProblemNotice";
-import { useAction } from "../ui/useAction";
-import { LONGEST_REASON, SHORTEST_REASON } from "./ReasonDialog";
+import { ReasonForm } from "./ReasonForm";
 
 type Props = {
   api: AuditApi;
@@ -18,14 +16,11 @@ type Props = {
 /** No film without a reason. */
 export function FilmDialog({ api, recording, onCancel, onBegun }: Props) {
   const { t } = useTranslation();
-  const [reason, setReason] = useState("");
   const [layout, setLayout] = useState<FilmLayout>("side");
-  const { busy, problem, run } = useAction();
-  const enough = reason.trim().length >= SHORTEST_REASON;
-  const submit = async () => {
+  const make = async (reason: string) => {
     if (recording === null) return;
-    const begun = await run(() => api.makeFilm(recording.recording, reason.trim(), layout));
-    if (begun) onBegun();
+    await api.makeFilm(recording.recording, reason, layout);
+    onBegun();
   };
   return (
     <Modal
@@ -34,13 +29,7 @@ export function FilmDialog({ api, recording, onCancel, onBegun }: Props) {
       footer={null}
       onCancel={onCancel}
     >
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (enough) void submit();
-        }}
-      >
+      <ReasonForm name="film" submit={t("audit.film.submit")} onSubmit={make}>
         <p>{t("audit.film.text")}</p>
         <fieldset className="film-layouts">
           <legend>{t("audit.film.layout")}</legend>
@@ -53,28 +42,7 @@ export function FilmDialog({ api, recording, onCancel, onBegun }: Props) {
             }))}
           />
         </fieldset>
-        <label className="field">
-          <span>{t("audit.reason.label")}</span>
-          <Input.TextArea
-            rows={3}
-            maxLength={LONGEST_REASON}
-            showCount
-            value={reason}
-            data-testid="film-reason"
-            onChange={(event) => setReason(event.target.value)}
-          />
-        </label>
-        <ProblemNotice problem={problem} />
-        <Button
-          type="primary"
-          htmlType="submit"
-          loading={busy}
-          disabled={!enough}
-          data-testid="film-submit"
-        >
-          {t("audit.film.submit")}
-        </Button>
-      </form>
+      </ReasonForm>
     </Modal>
   );
 }
