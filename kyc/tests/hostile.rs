@@ -194,7 +194,7 @@ fn a_picture_cut_short_anywhere_never_stops_the_stream_for_good() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn a_damaged_stream_never_stops_the_next_good_one(
@@ -220,6 +220,21 @@ proptest! {
         }
         prop_assert_eq!(decodes(&mut decoder), 5);
     }
+}
+
+#[test]
+fn a_key_frame_is_decoded_though_the_picture_before_it_was_broken() {
+    // The broken slice gives no picture and no error: the decoder reports it with what comes next.
+    let mut decoder = H264Decoder::new().unwrap();
+    let units = access_units(STILL);
+    for nals in &units[..21] {
+        decoder.decode(nals, true).unwrap();
+    }
+    let mut broken = units[21][0].to_vec();
+    broken[86] ^= 8;
+    assert!(matches!(decoder.decode(&[broken.into()], true), Ok(Decoded::Silent)));
+    decoder.lost();
+    assert_eq!(decodes(&mut decoder), 5);
 }
 
 #[test]

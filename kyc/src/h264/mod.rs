@@ -64,8 +64,7 @@ impl H264Decoder {
     /// # Errors
     /// When the library cannot start one.
     pub fn new() -> Result<Self, H264Error> {
-        let decoder = Decoder::new().map_err(|e| H264Error::Decoder(e.to_string()))?;
-        Ok(Self { decoder, awaiting_key: true, access_unit: Vec::new() })
+        Ok(Self { decoder: new_decoder()?, awaiting_key: true, access_unit: Vec::new() })
     }
 
     /// Whether nothing will come out before a key frame goes in.
@@ -108,14 +107,31 @@ impl H264Decoder {
         if self.access_unit.is_empty() {
             return Ok(Decoded::Silent);
         }
-        let decoded = self.decoder.decode(&self.access_unit).map_err(|_| H264Error::Undecodable)?;
+        let whole = unit.key && unit.parameters;
+        let decoded = match decode(&mut self.decoder, &self.access_unit, wanted) {
+            // The library tells of a broken picture only with the next one, and drops that too.
+            // A key frame that brings its parameters needs nothing of what was before.
+            Err(H264Error::Undecodable) if whole => {
+                self.decoder = new_decoder()?;
+                decode(&mut self.decoder, &self.access_unit, wanted)?
+            }
+            decoded => decoded?,
+        };
         if unit.key {
             self.awaiting_key = false;
         }
-        match decoded {
-            Some(yuv) if wanted => Ok(Decoded::Picture(to_picture(&yuv)?)),
-            _ => Ok(Decoded::Silent),
-        }
+        Ok(decoded)
+    }
+}
+
+fn new_decoder() -> Result<Decoder, H264Error> {
+    Decoder::new().map_err(|e| H264Error::Decoder(e.to_string()))
+}
+
+fn decode(decoder: &mut Decoder, unit: &[u8], wanted: bool) -> Result<Decoded, H264Error> {
+    match decoder.decode(unit).map_err(|_| H264Error::Undecodable)? {
+        Some(yuv) if wanted => Ok(Decoded::Picture(to_picture(&yuv)?)),
+        _ => Ok(Decoded::Silent),
     }
 }
 
@@ -130,6 +146,8 @@ struct AccessUnit<'a> {
     nals: Vec<&'a [u8]>,
     /// An instantaneous decoder refresh (IDR) picture.
     key: bool,
+    /// A sequence parameter set is among the units.
+    parameters: bool,
     /// Later pictures may be predicted from it, or it carries parameter sets. Others need not be
     /// decoded unless their own picture is wanted.
     referenced: bool,
@@ -141,7 +159,8 @@ impl<'a> AccessUnit<'a> {
         if total > MAX_FRAME_BYTES || nals.len() > MAX_NALS {
             return Err(H264Error::TooLarge(total));
         }
-        let mut unit = Self { nals: Vec::with_capacity(nals.len()), key: false, referenced: false };
+        let room = Vec::with_capacity(nals.len());
+        let mut unit = Self { nals: room, key: false, parameters: false, referenced: false };
         for nal in nals {
             let Some(&header) = nal.first() else {
                 return Err(H264Error::Malformed("it is empty"));
@@ -154,6 +173,7 @@ impl<'a> AccessUnit<'a> {
                 IDR_SLICE => unit.key = true,
                 SEQUENCE_PARAMETERS => {
                     Sps::parse(nal)?.check()?;
+                    unit.parameters = true;
                 }
                 // Delimiters, supplemental information and the scalable extensions are not needed
                 // for a picture, so the decoder never sees them.
