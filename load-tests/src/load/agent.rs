@@ -63,6 +63,10 @@ pub struct Agent {
     happened: Vec<Happened>,
 }
 
+/// What a client can send again: as many packets, as old. Browsers keep about that.
+const RTX_PACKETS: usize = 1024;
+const RTX_AGE: Duration = Duration::from_secs(3);
+
 fn config(plan: Plan) -> RtcConfig {
     let mut config = Rtc::builder()
         .set_rtp_mode(true)
@@ -125,7 +129,13 @@ impl Agent {
         for (slot, mid) in self.sending.iter_mut().zip(mids) {
             let Some(mid) = mid else { continue };
             let payload_type = self.rtc.media(mid).and_then(|m| m.remote_pts().first().copied());
-            let stream = self.rtc.direct_api().stream_tx_by_mid(mid, None).map(|tx| tx.ssrc());
+            let mut api = self.rtc.direct_api();
+            let stream = api.stream_tx_by_mid(mid, None).map(|tx| {
+                // Browsers send again whatever is asked for; without this, what exceeds 15 % of the
+                // stream is not.
+                tx.set_rtx_cache(RTX_PACKETS, RTX_AGE, None);
+                tx.ssrc()
+            });
             if let Some((ssrc, payload_type)) = stream.zip(payload_type) {
                 *slot = Some(Sending { mid, ssrc, payload_type, seq: 1_000 });
             }

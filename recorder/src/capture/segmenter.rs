@@ -374,7 +374,10 @@ impl Segmenter {
         let Some(Open { cut, .. }) = &self.open else { return false };
         let start = from_ticks(kind, sample.start);
         let span = from_ticks(kind, sample.end()).max(cut.end) - start.min(cut.start);
-        let into = start.saturating_sub(cut.start);
+        // By the kind's own time: on a lossy network pictures wait for what is sent again while sound
+        // goes on, and each would end a cut that the other began.
+        let begins = cut.tracks.get(kind).first().map_or(cut.start, |s| from_ticks(kind, s.start));
+        let into = start.saturating_sub(begins);
         let setup = cut.setup.with(kind, config);
         // Before the first init section a set-up may still grow; a picture may never change its
         // coding within a cut.

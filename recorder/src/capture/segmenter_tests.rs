@@ -230,6 +230,20 @@ fn a_key_frame_near_the_target_starts_a_segment() {
 }
 
 #[test]
+fn pictures_that_come_late_do_not_make_more_segments() {
+    let mut segmenter = Segmenter::default();
+    let late = 1_000;
+    for ms in (0..60_000).step_by(20) {
+        segmenter.push(frame(MediaKind::Audio, ms, true));
+        if ms >= late && (ms - late) % 40 == 0 {
+            segmenter.push(frame(MediaKind::Video, ms - late, (ms - late) % 5_000 == 0));
+        }
+    }
+    let made = cuts(&mut segmenter).len();
+    assert!((55..=75).contains(&made), "{made} cuts in a minute");
+}
+
+#[test]
 fn the_first_cut_waits_for_the_other_kind() {
     let mut segmenter = Segmenter::default();
     for n in 0..120 {

@@ -21,8 +21,8 @@ const MAX_TRIES: u32 = 10;
 
 /// A packet this old is given up. Picture: a receiver waits about that long before it needs a key
 /// frame. Sound: later than this it has been concealed, and only the recording would gain.
-const MAX_AGE_VIDEO: Duration = Duration::from_secs(1);
-const MAX_AGE_AUDIO: Duration = Duration::from_millis(400);
+pub(crate) const MAX_AGE_VIDEO: Duration = Duration::from_secs(1);
+pub(crate) const MAX_AGE_AUDIO: Duration = Duration::from_millis(400);
 
 /// Most packets missing at a time. When there are more (a blackout, a sender that jumps) all are
 /// forgotten and a key frame is due: asking for them would fill the link for longer than the key

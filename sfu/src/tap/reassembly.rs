@@ -17,7 +17,10 @@ use super::{
     timeline::Timeline,
     vp8,
 };
-use crate::codec::VideoCodec;
+use crate::{
+    codec::VideoCodec,
+    stream::nack::{MAX_AGE_AUDIO, MAX_AGE_VIDEO},
+};
 
 /// After a pause this long (camera off, a stalled sender) a player has given the picture up and
 /// shows nothing until a key frame. Shorter asks needlessly; longer leaves a replay black.
@@ -123,12 +126,21 @@ pub(crate) enum Output {
     KeyframeNeeded,
 }
 
+/// A missing packet is waited for as long as it is asked for. A recording gains by every packet that
+/// comes late, and nobody waits for it.
+const fn patience(kind: MediaKind) -> Duration {
+    match kind {
+        MediaKind::Audio => MAX_AGE_AUDIO,
+        MediaKind::Video | MediaKind::Screen => MAX_AGE_VIDEO,
+    }
+}
+
 impl Stream {
     pub(crate) fn new(track: TrackId, leg: Leg) -> Self {
         Self {
             track,
             leg,
-            reorder: Reorder::default(),
+            reorder: Reorder::new(patience(track.kind)),
             source: None,
             codec: None,
             timeline: Timeline::new(track.kind.clock_rate()),
@@ -181,7 +193,7 @@ impl Stream {
     /// What the former source left is given out or given up.
     fn change_source(&mut self, now: Mono, out: &mut Vec<Output>) {
         self.finish(now, out);
-        self.reorder = Reorder::default();
+        self.reorder = Reorder::new(patience(self.track.kind));
         // Its last picture may not have been handed over whole.
         self.unit = None;
         self.damaged = false;

@@ -2,7 +2,7 @@
 
 use vbranch_domain::{RecordingId, UnixMillis, VisitId};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, visits::id_of};
 use crate::{
     content::Party,
     visit::{Recorded, VisitEvent},
@@ -44,7 +44,7 @@ impl Store {
         to: UnixMillis,
     ) -> Result<Vec<HeldCall>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, token_sha256, journey FROM visits \
+            "SELECT id FROM visits \
              WHERE closed >= $1 AND closed < $2 AND closed > 0 ORDER BY ordinal",
         )
         .bind(from.0)
@@ -53,8 +53,8 @@ impl Store {
         .await?;
         let mut calls = Vec::new();
         for row in rows {
-            let visit = self.with_events(&row).await?;
-            calls.extend(call_of(visit.id, &visit.events));
+            let visit = id_of(&row)?;
+            calls.extend(call_of(visit, &self.events_of(visit).await?));
         }
         Ok(calls)
     }
@@ -91,12 +91,46 @@ fn call_of(visit: VisitId, events: &[Recorded]) -> Option<HeldCall> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::visit::Outcome;
+    use super::{
+        super::visits::{Entry, NewVisit},
+        *,
+    };
+    use crate::{auth::TokenHash, visit::Outcome};
 
     fn events(events: Vec<(i64, VisitEvent)>) -> Vec<Recorded> {
         let numbered = (0..).zip(events);
         numbered.map(|(seq, (at, event))| Recorded { seq, at: UnixMillis(at), event }).collect()
+    }
+
+    #[tokio::test]
+    async fn calls_are_read_from_the_database_of_a_running_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("branch.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let (visit, recording) = (VisitId::random(), RecordingId::random());
+        let line = Entry::Visit(NewVisit {
+            id: visit,
+            ordinal: 1,
+            number: "A001".into(),
+            token: TokenHash::from_hex(&"00".repeat(32)).unwrap(),
+            journey: "demo@1".into(),
+            created: UnixMillis(0),
+            expires: UnixMillis(1_000),
+            customer: None,
+        });
+        let happened = events(vec![
+            (1, VisitEvent::RecordingOpened { recording }),
+            (5, VisitEvent::Connected { party: Party::Customer }),
+            (90, VisitEvent::Closed { outcome: Outcome::Completed }),
+        ]);
+        let entries = happened.into_iter().map(|event| Entry::Event(visit, event));
+        store.append(&[line]).await.unwrap();
+        store.append(&entries.collect::<Vec<_>>()).await.unwrap();
+        let (began, ended) = (UnixMillis(5), UnixMillis(90));
+        let call = HeldCall { visit, recording: Some(recording), began, ended };
+        let of = |from, to| held_calls(&url, UnixMillis(from), UnixMillis(to));
+        assert_eq!(of(90, 91).await.unwrap(), [call]);
+        assert_eq!(of(0, 90).await.unwrap(), []);
     }
 
     #[test]

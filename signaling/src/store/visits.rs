@@ -162,18 +162,9 @@ impl Store {
         Ok(numbers)
     }
 
-    pub(super) async fn with_events(&self, row: &AnyRow) -> Result<StoredVisit, StoreError> {
+    async fn with_events(&self, row: &AnyRow) -> Result<StoredVisit, StoreError> {
         let id = id_of(row)?;
-        let rows = sqlx::query("SELECT json FROM visit_events WHERE visit = $1 ORDER BY seq")
-            .bind(id.to_string())
-            .fetch_all(&self.pool)
-            .await?;
-        let mut events = Vec::with_capacity(rows.len());
-        for row in rows {
-            let json: String = row.try_get("json")?;
-            let event = serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("event"))?;
-            events.push(event);
-        }
+        let events = self.events_of(id).await?;
         let token: String = row.try_get("token_sha256")?;
         let token = TokenHash::from_hex(&token).ok_or(StoreError::Corrupt("token hash"))?;
         let customer: String = row.try_get("customer_ref")?;
@@ -183,6 +174,24 @@ impl Store {
             return Err(StoreError::Corrupt("customer reference"));
         }
         Ok(StoredVisit { id, token, journey: row.try_get("journey")?, customer: parsed, events })
+    }
+
+    /// What has happened in a visit, in order.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds something unreadable.
+    pub(super) async fn events_of(&self, visit: VisitId) -> Result<Vec<Recorded>, StoreError> {
+        let rows = sqlx::query("SELECT json FROM visit_events WHERE visit = $1 ORDER BY seq")
+            .bind(visit.to_string())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows {
+            let json: String = row.try_get("json")?;
+            let event = serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("event"))?;
+            events.push(event);
+        }
+        Ok(events)
     }
 }
 
@@ -233,7 +242,7 @@ async fn insert_event(
     Ok(())
 }
 
-fn id_of(row: &AnyRow) -> Result<VisitId, StoreError> {
+pub(super) fn id_of(row: &AnyRow) -> Result<VisitId, StoreError> {
     let id: String = row.try_get("id")?;
     id.parse().map_err(|_| StoreError::Corrupt("visit id"))
 }
