@@ -2,7 +2,7 @@
 # Both set up what is missing and are quick the second time.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build e2e fuzz fmt clean-data
+.PHONY: help run test build e2e soak fuzz fmt clean-data
 
 help: ## this list
 	@echo 'make TARGET:'
@@ -16,6 +16,9 @@ test: ## every check: formats, lints, licences, unit tests, whole visits in a br
 
 e2e: ## only the browser tests (after a build)
 	@scripts/test.sh setup web build models e2e
+
+soak: ## after `make test`: MINUTES=30 of recorded calls with LOSS=10 percent lost, then every recording checked
+	@scripts/soak.sh $(or $(MINUTES),30) $(or $(LOSS),10)
 
 build: ## the optimised binary, as it is deployed: target/release/vbranch
 	@scripts/setup.sh run

@@ -178,7 +178,13 @@ pub(crate) fn replace_durable(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io:
     let temp = path.with_extension("new");
     write_durable(disk, &temp, bytes, 0o640)?;
     disk.rename(&temp, path)?;
-    path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder))
+    disk.sync_dir(folder_of(path))
+}
+
+/// The folder that a file lies in; of a bare name, the working folder.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    let named = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    named.unwrap_or(Path::new("."))
 }
 
 /// Makes a folder and everything above it, each entered durably in its parent.
@@ -193,8 +199,7 @@ pub(crate) fn create_dir_durable(disk: &dyn Disk, folder: &Path) -> io::Result<(
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
         _ => {}
     }
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let synced = parent.map_or(Ok(()), |parent| disk.sync_dir(parent));
+    let synced = disk.sync_dir(folder_of(folder));
     if synced.is_err() {
         // The next attempt must not take it for durable.
         let _ = disk.remove_dir(folder);

@@ -10,6 +10,8 @@ use std::{
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use crate::disk::folder_of;
+
 /// Why a key file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
@@ -73,7 +75,7 @@ pub(super) fn create_secret(path: &Path) -> Result<(), KeyFileError> {
     let mut secret = Zeroizing::new([0; 32]);
     SystemRandom::new().fill(&mut *secret).map_err(|_| KeyFileError::Random)?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(*secret)));
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
     let temp = path.with_extension("tmp");
     // Left over by a crash before it was ever used.
@@ -104,6 +106,13 @@ mod tests {
         let made = read_or_create_secret(&path).unwrap();
         assert_eq!(read_or_create_secret(&path).unwrap(), made);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_may_lie_in_the_working_folder() {
+        assert_eq!(folder_of(Path::new("esc")), Path::new("."));
+        assert_eq!(folder_of(Path::new("keys/esc")), Path::new("keys"));
+        assert_eq!(folder_of(Path::new("/esc")), Path::new("/"));
     }
 
     #[test]
