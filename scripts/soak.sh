@@ -20,7 +20,7 @@ vbranch=target/debug/vbranch load="${CARGO_TARGET_DIR:-target}/release/vbranch-l
 
 work="$(mktemp -d)" server=''
 finish() {
-  if [[ -n "$server" ]]; then kill "$server" 2>/dev/null || true; fi
+  if [[ -n "$server" ]]; then kill "$server" 2>/dev/null && wait "$server" || true; fi
   rm -rf "$work"
 }
 trap finish EXIT
@@ -38,15 +38,17 @@ for _ in $(seq 100); do
 done
 
 days=("$(date -u +%F)")
-until=$((SECONDS + minutes * 60)) rounds=0
+until=$((SECONDS + minutes * 60)) rounds=0 given_up=0
 while ((SECONDS < until)); do
   "$load" calls --branch "$branch" --pid "$server" --seconds "$ROUND" --loss "$loss" --rtt "$rtt" \
-    --seed "$((rounds + 1))" --staff staff:staff-demo --staff supervisor:supervisor-demo >"$work/round"
+    --seed "$((rounds + 1))" --staff staff:staff-demo --staff supervisor:supervisor-demo >"$work/round" && came=yes || came=no
   rounds=$((rounds + 1))
+  # What was recorded of it counts all the same.
+  [[ $came == yes ]] || { given_up=$((given_up + 1)); warn "round $rounds was given up"; continue; }
   say "round $rounds"
-  grep -E 'delivered|memory' "$work/round"
+  grep -E 'delivered|memory' "$work/round" | tee "$work/last"
 done
-memory="$(sed -n 's/^| server memory *| *\(.*[^ ]\) *|$/\1/p' "$work/round")"
+memory="$(sed -n 's/^| server memory *| *\(.*[^ ]\) *|$/\1/p' "$work/last")"
 kill "$server"
 wait "$server" || die "the branch did not stop in order"
 server=''
@@ -90,6 +92,7 @@ for (kind, cause), micros in sorted(lost.items()):
     print(f"| {kind} missing and declared, {cause} | {micros / 1e6:.1f} s, {100 * micros / length[kind]:.2f} % |")
 END
   cat <<END
+| rounds; given up, as somebody could not connect in 20 s | $rounds; $given_up |
 | server's memory in the last round | $memory |
 
 Sound is not sent again by these clients, so what the network loses of it stays lost; pictures are. Made with \`scripts/soak.sh $minutes $loss $rtt\`.

@@ -10,7 +10,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -86,9 +86,12 @@ pub enum LogError {
 pub struct EvidenceLog {
     origin: String,
     key: Arc<EvidenceKey>,
-    state: Mutex<State>,
-    /// Appends that wait for whoever has the database to take them along.
-    waiting: Mutex<Vec<Arc<Waiting>>>,
+    writer: Mutex<State>,
+    /// Proofs are read beside appends, which wait for the disk.
+    reader: Mutex<State>,
+    queue: Mutex<Queue>,
+    /// An append is done.
+    done: Condvar,
     /// Entries under the newest checkpoint this process saw.
     size: AtomicU64,
 }
@@ -97,6 +100,23 @@ struct State {
     database: Connection,
     /// The newest checkpoint that was checked.
     seen: Option<(String, Checkpoint)>,
+}
+
+/// Appends that wait for whoever is writing to be done; then one of them takes all along.
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Arc<Waiting>>,
+    is_writing: bool,
+}
+
+/// The one who writes; the next may when this is dropped, whatever happened.
+struct Writing<'a>(&'a EvidenceLog);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.queue).is_writing = false;
+        self.0.done.notify_all();
+    }
 }
 
 struct Waiting {
@@ -123,12 +143,17 @@ impl EvidenceLog {
         if folder.join("entries").exists() {
             return Err(LogError::Damaged("it is of a version before this one's format"));
         }
-        let database = database::open(&folder.join("log.db"))?;
+        let open = || {
+            let database = database::open(&folder.join("log.db"))?;
+            Ok::<_, LogError>(Mutex::new(State { database, seen: None }))
+        };
         let log = Self {
             origin: origin.to_owned(),
             key,
-            state: Mutex::new(State { database, seen: None }),
-            waiting: Mutex::default(),
+            writer: open()?,
+            reader: open()?,
+            queue: Mutex::default(),
+            done: Condvar::new(),
             size: AtomicU64::new(0),
         };
         log.write(|tables, seen| {
@@ -165,17 +190,29 @@ impl EvidenceLog {
             return Err(LogError::TooLong);
         }
         let mine = Arc::new(Waiting { entry: entry.clone(), line, outcome: Mutex::new(None) });
-        locked(&self.waiting).push(Arc::clone(&mine));
-        // Whoever has the database takes along all who wait; the others find their outcome.
-        let mut state = locked(&self.state);
-        if let Some(outcome) = locked(&mine.outcome).take() {
-            return outcome;
+        let mut queue = locked(&self.queue);
+        queue.waiting.push(Arc::clone(&mine));
+        while queue.is_writing {
+            queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if let Some(outcome) = locked(&mine.outcome).take() {
+                return outcome;
+            }
         }
-        let batch = std::mem::take(&mut *locked(&self.waiting));
-        let result = self.write_in(&mut state, |tables, seen| {
+        queue.is_writing = true;
+        let batch = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        let writing = Writing(self);
+        self.write_all(&batch);
+        drop(writing);
+        locked(&mine.outcome).take().unwrap_or(Err(LogError::Damaged("an entry was passed over")))
+    }
+
+    /// Enters those who waited, and leaves each its outcome.
+    fn write_all(&self, batch: &[Arc<Waiting>]) {
+        let result = self.write(|tables, seen| {
             let mut outcomes = Vec::with_capacity(batch.len());
             let mut size = seen.size;
-            for waiting in &batch {
+            for waiting in batch {
                 outcomes.push(enter(tables, &mut size, waiting)?);
             }
             Ok(outcomes)
@@ -188,12 +225,11 @@ impl EvidenceLog {
             }
             Err(error) => {
                 let error = Arc::new(error);
-                for waiting in &batch {
+                for waiting in batch {
                     *locked(&waiting.outcome) = Some(Err(LogError::Together(Arc::clone(&error))));
                 }
             }
         }
-        locked(&mine.outcome).take().unwrap_or(Err(LogError::Damaged("an entry was passed over")))
     }
 
     /// The entry of a recording's manifest with the proof that it is on the log.
@@ -279,7 +315,7 @@ impl EvidenceLog {
         &self,
         act: impl FnOnce(&Tables<'_>, &Checkpoint) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
-        let mut state = locked(&self.state);
+        let mut state = locked(&self.reader);
         let State { database, seen } = &mut *state;
         let transaction = database.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let tables = Tables(&transaction);
@@ -292,15 +328,8 @@ impl EvidenceLog {
         &self,
         act: impl FnOnce(&Tables<'_>, &Checkpoint) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
-        self.write_in(&mut locked(&self.state), act)
-    }
-
-    fn write_in<T>(
-        &self,
-        state: &mut State,
-        act: impl FnOnce(&Tables<'_>, &Checkpoint) -> Result<T, LogError>,
-    ) -> Result<T, LogError> {
-        let State { database, seen } = state;
+        let mut state = locked(&self.writer);
+        let State { database, seen } = &mut *state;
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let tables = Tables(&transaction);
         // A new log is signed before its first entry, so that whoever takes the checkpoint away
@@ -316,7 +345,7 @@ impl EvidenceLog {
             tables.set_checkpoint(&note)?;
             transaction.commit()?;
             *seen = Some((note, checkpoint));
-            self.size.store(size, Ordering::Relaxed);
+            self.size.fetch_max(size, Ordering::Relaxed);
         }
         Ok(done)
     }
@@ -352,7 +381,7 @@ impl EvidenceLog {
                 return Err(LogError::Damaged("its entries are not those it signed before"));
             }
         }
-        self.size.store(signed.size, Ordering::Relaxed);
+        self.size.fetch_max(signed.size, Ordering::Relaxed);
         *seen = Some((note, signed.clone()));
         Ok(signed)
     }
