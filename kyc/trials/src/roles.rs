@@ -181,7 +181,9 @@ pub fn role(
                     _ => {}
                 }
             }
-            role.tilts = kind != Kind::PhotoHeld;
+            if kind == Kind::PhotoHeld {
+                lie_still(&mut role);
+            }
         }
         Kind::Print => {
             let surface = Surface::Print {
@@ -189,7 +191,9 @@ pub fn role(
                 strength: random.random_range(0.1..0.5),
             };
             hold(&mut role, surface, random);
-            role.tilts = index.is_multiple_of(2);
+            if !index.is_multiple_of(2) {
+                lie_still(&mut role);
+            }
         }
         Kind::ScreenLoop | Kind::ScreenCutIn | Kind::ScreenReplay => {
             let surface = display(random);
@@ -257,6 +261,12 @@ fn hold(role: &mut Role, surface: Surface, random: &mut StdRng) {
     role.obedience = Obedience::Asked(0.4, 1.2);
     role.tilts = true;
     role.zoom = 1.0;
+}
+
+/// Paper that is only held does nothing, whatever is asked.
+fn lie_still(role: &mut Role) {
+    role.tilts = false;
+    role.obedience = Obedience::Never;
 }
 
 fn display(random: &mut StdRng) -> Surface {

@@ -106,9 +106,12 @@ pub(super) fn read(
         .map(|reference| (reference, best_lag(shown, samples, reference, &lags)))
         .max_by(|a, b| a.1.correlation.total_cmp(&b.1.correlation));
     let Some((reference, best)) = best else { return FlashReading::NOTHING };
+    // Only lags that would be accepted: a late one leaves few looks, which fit many colours.
+    let accepted: Vec<u64> =
+        lags.iter().copied().filter(|&lag| lag <= policy.lag_max_ms).collect();
     let chance = decoys
         .iter()
-        .map(|decoy| best_lag(&instead(shown, decoy), samples, reference, &lags).correlation)
+        .map(|decoy| best_lag(&instead(shown, decoy), samples, reference, &accepted).correlation)
         .fold(0.0, f64::max);
 
     let regions: Vec<Fit> = (0..Light::REGIONS)
