@@ -26,11 +26,6 @@ use crate::{
 /// shows nothing until a key frame. Shorter asks needlessly; longer leaves a replay black.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
 
-/// A recording has a key frame at least this often, though browsers send none unasked. More seldom
-/// and a seek in a replay has to fetch from further back; more often and the picture, at the same
-/// bit rate, is worse for the people in the call.
-const KEYFRAME_EVERY: Duration = Duration::from_secs(10);
-
 /// The parts of an RTP packet that reassembly needs.
 #[derive(Debug, Clone)]
 pub(crate) struct RtpPacket {
@@ -57,7 +52,6 @@ pub(crate) struct Stream {
     codec: Option<VideoCodec>,
     timeline: Timeline,
     last_frame_at: Option<Mono>,
-    last_keyframe_at: Option<Mono>,
     /// Another source or coding has begun and nothing can be decoded before its key frame.
     begins: bool,
     unit: Option<PartialUnit>,
@@ -145,7 +139,6 @@ impl Stream {
             codec: None,
             timeline: Timeline::new(track.kind.clock_rate()),
             last_frame_at: None,
-            last_keyframe_at: None,
             begins: false,
             unit: None,
             damaged: false,
@@ -255,13 +248,11 @@ impl Stream {
             return;
         }
         let Some((payload, keyframe)) = unit.picture.finish() else { return };
-        let ago = |at: Option<Mono>| at.map(|at| unit.arrived.since(at)).unwrap_or_default();
-        let resumed = ago(self.last_frame_at) >= RESUME_AFTER;
+        let resumed = self.last_frame_at.is_some_and(|at| unit.arrived.since(at) >= RESUME_AFTER);
         self.last_frame_at = Some(unit.arrived);
         if keyframe {
-            self.last_keyframe_at = Some(unit.arrived);
             self.begins = false;
-        } else if resumed || self.begins || ago(self.last_keyframe_at) >= KEYFRAME_EVERY {
+        } else if resumed || self.begins {
             out.push(Output::KeyframeNeeded);
         }
         out.push(self.frame(unit.rtp_time, unit.arrived, keyframe, payload));

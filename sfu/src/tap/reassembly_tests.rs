@@ -66,19 +66,6 @@ fn a_picture_after_a_pause_is_followed_by_a_key_frame_request() {
 }
 
 #[test]
-fn key_frames_are_asked_for_regularly() {
-    let (mut s, mut out) = (stream(MediaKind::Video), vec![]);
-    s.push(packet(1, 0, true, &[0x65, 1]), &mut out);
-    for n in 2..=320u16 {
-        let mut next = packet(n, u32::from(n) * 3000, true, &[0x41, 2]);
-        next.arrived = Mono::from_millis(u64::from(n) * 33);
-        s.push(next, &mut out);
-    }
-    let asked = out.iter().filter(|o| **o == Output::KeyframeNeeded).count();
-    assert!((1..30).contains(&asked), "not before 10 s, and then until it comes: {asked}");
-}
-
-#[test]
 fn a_sender_report_is_on_the_frames_time_line() {
     let (mut s, mut out) = (stream(MediaKind::Audio), vec![]);
     s.push(sound(1, u32::MAX - 10), &mut out);
