@@ -21,7 +21,7 @@ use crate::{
 const QUEUE: usize = 256;
 /// How long sealing what a check rests on may take. Longer: the customer waits for a verdict that
 /// is known; shorter: a busy disk costs evidence.
-const SEAL_WITHIN: Duration = Duration::from_secs(5);
+const SEAL_WITHIN: Duration = Duration::from_secs(10);
 
 /// The other parts of the program.
 #[derive(Clone)]
@@ -51,11 +51,15 @@ pub(super) fn start(
     told: Told,
 ) -> mpsc::Sender<PortCall> {
     let (tx, mut rx) = mpsc::channel(QUEUE);
-    let worker = Worker { ports, subject, told };
+    let worker = Arc::new(Worker { ports, subject, told });
     tasks.spawn(async move {
+        let mut sealing = JoinSet::new();
         while let Some(next) = rx.recv().await {
-            worker.perform(next).await;
+            worker.perform(next, &mut sealing).await;
+            // Those that are done are let go.
+            while sealing.try_join_next().is_some() {}
         }
+        all_of(sealing).await;
     });
     tx
 }
@@ -67,8 +71,10 @@ struct Worker {
 }
 
 impl Worker {
-    async fn perform(&self, next: PortCall) {
-        let Self { ports, subject, .. } = self;
+    /// What a check leaves is sealed side by side, in `sealing`: each piece waits for the disk, and
+    /// the customer for all of them.
+    async fn perform(self: &Arc<Self>, next: PortCall, sealing: &mut JoinSet<()>) {
+        let Self { ports, subject, .. } = &**self;
         let (call, customer) = (subject.call, subject.customer);
         match next {
             PortCall::Mark(recording, event) => ports.recorder.mark(recording, event).await,
@@ -80,8 +86,11 @@ impl Worker {
             }
             PortCall::CancelKyc => ports.kyc.cancel(call, customer).await,
             PortCall::SealArtifact { recording, attempt, artifact } => {
-                let sealed = self.seal(recording, artifact).await;
-                self.tell(Command::ArtifactSealed { attempt, sealed }).await;
+                let worker = Arc::clone(self);
+                sealing.spawn(async move {
+                    let sealed = worker.seal(recording, artifact).await;
+                    worker.tell(Command::ArtifactSealed { attempt, sealed }).await;
+                });
             }
             PortCall::Watch(participant) => ports.kyc.watch(call, participant).await,
             PortCall::Unwatch(participant) => ports.kyc.unwatch(call, participant).await,
@@ -98,7 +107,11 @@ impl Worker {
             }
             PortCall::Drop(participant) => ports.media.leave(call, participant).await,
             PortCall::EndMedia => ports.media.end(call).await,
-            PortCall::CloseRecording(recording, at) => ports.recorder.close(recording, at).await,
+            PortCall::CloseRecording(recording, at) => {
+                // A closed recording takes nothing any more.
+                all_of(std::mem::take(sealing)).await;
+                ports.recorder.close(recording, at).await;
+            }
         }
     }
 
@@ -152,4 +165,8 @@ impl Worker {
             tracing::debug!(visit = %self.subject.visit, "the branch has stopped");
         }
     }
+}
+
+async fn all_of(mut tasks: JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }

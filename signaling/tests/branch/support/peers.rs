@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     ops::Range,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
-use tokio::sync::mpsc;
+use tokio::sync::{Barrier, mpsc};
 use vbranch_domain::{
     CallId, FilmId, MediaKind, Mono, ParticipantId, RecordingId, Seat, UnixMillis, UserId,
     kyc::{
@@ -40,6 +40,8 @@ pub struct Peers {
     pub kyc_available: AtomicBool,
     pub recorder_refuses: AtomicBool,
     pub artifacts_refused: AtomicBool,
+    /// Artifacts are stored when so many have come.
+    pub artifacts_together: Mutex<Option<Arc<Barrier>>>,
     pub vault_refuses: AtomicBool,
     pub store_a_ok: AtomicBool,
     /// A recording is being opened, or has been.
@@ -104,6 +106,7 @@ impl Peers {
             kyc_available: AtomicBool::new(true),
             recorder_refuses: AtomicBool::new(false),
             artifacts_refused: AtomicBool::new(false),
+            artifacts_together: Mutex::default(),
             vault_refuses: AtomicBool::new(false),
             store_a_ok: AtomicBool::new(true),
             opening: AtomicBool::new(false),
@@ -274,6 +277,10 @@ impl RecorderPort for Peers {
     ) -> Result<ArtifactRef, RecorderError> {
         if self.artifacts_refused.load(Ordering::SeqCst) {
             return Err(RecorderError::Unavailable("disk full".to_owned()));
+        }
+        let together = self.artifacts_together.lock().unwrap().clone();
+        if let Some(together) = together {
+            together.wait().await;
         }
         let reference = reference(&name, &bytes);
         let stored = self.with(recording, |r| {
