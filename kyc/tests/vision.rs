@@ -10,9 +10,12 @@
 
 mod support;
 
-use support::{STILL, models, pictures};
+use support::{STILL, as_sent, face_film, models, pictures};
 use vbranch_domain::Mono;
-use vbranch_kyc::vision::{FaceTracker, Picture};
+use vbranch_kyc::{
+    LivenessPolicy,
+    vision::{FaceTracker, Picture, Point},
+};
 
 /// Copies a picture once or twice onto a grey canvas of twice its width.
 fn on_canvas(picture: &Picture, left: bool, right: bool) -> Picture {
@@ -100,4 +103,58 @@ fn a_face_is_followed_without_detecting_every_time() {
         .collect();
     assert!(reports.iter().all(|r| r.seen.face.is_some_and(|f| f.track == 1)));
     assert_eq!(reports.iter().filter(|r| r.detected).count(), 4, "once a second");
+}
+
+/// Paints over every pixel that `covers` says, as shares of the distance of the eyes from the middle
+/// between them (x to the picture's right, y down).
+fn painted(
+    picture: &Picture,
+    [right_eye, left_eye]: [Point; 2],
+    colour: [u8; 3],
+    covers: impl Fn(f32, f32) -> bool,
+) -> Picture {
+    let (cx, cy) = (f32::midpoint(right_eye.x, left_eye.x), f32::midpoint(right_eye.y, left_eye.y));
+    let apart = (left_eye.x - right_eye.x).hypot(left_eye.y - right_eye.y);
+    let mut rgb = picture.rgb().to_vec();
+    for (n, pixel) in rgb.chunks_mut(3).enumerate() {
+        let (x, y) = ((n % picture.width()) as f32, (n / picture.width()) as f32);
+        if covers((x - cx) / apart, (y - cy) / apart) {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+    Picture::from_rgb(picture.width(), picture.height(), rgb).unwrap()
+}
+
+#[test]
+fn sunglasses_and_masks_cover_a_face_and_shade_in_its_sockets_does_not() {
+    let Some(models) = models() else { return };
+    let most = LivenessPolicy::default().quality.max_cover;
+    let sunglasses = |x: f32, y: f32| (x.abs() - 0.55).hypot(y) < 0.42;
+    let mask = |x: f32, y: f32| y > 0.45 && x.abs() < 1.2 && y < 1.8;
+    for name in ["d0.mp4", "d3.mp4", "d13.mp4", "d18.mp4", "d20.mp4"] {
+        let Some(stream) = face_film(name).and_then(|film| as_sent(&film, 1.0, 1.2)) else {
+            continue;
+        };
+        let plain = &pictures(&stream)[0];
+        let [right_eye, left_eye, ..] = models.detector.detect(plain).unwrap()[0].points;
+        let cover = |picture: &Picture| {
+            let report = FaceTracker::default().look(&models, picture, Mono::ZERO).unwrap();
+            report.seen.face.map(|face| face.cover)
+        };
+        let with = |colour, covers: &dyn Fn(f32, f32) -> bool| {
+            cover(&painted(plain, [right_eye, left_eye], colour, covers))
+        };
+        println!(
+            "FIGURE: cover of {name}: {:?}, sunglasses {:?}, {:?}, mask {:?}, {:?}",
+            cover(plain),
+            with([14, 14, 16], &sunglasses),
+            with([40, 38, 40], &sunglasses),
+            with([120, 170, 210], &mask),
+            with([230, 230, 230], &mask),
+        );
+        assert!(cover(plain).unwrap() < 0.8 * most, "{name}");
+        // With so much covered there may be no face at all, which is as well.
+        assert!(with([14, 14, 16], &sunglasses).is_none_or(|c| c > most), "{name}");
+        assert!(with([120, 170, 210], &mask).is_none_or(|c| c > most), "{name}");
+    }
 }

@@ -186,9 +186,13 @@ fn cover(picture: &Picture, mesh: &Mesh, skin: &[Rgb; Light::REGIONS], table: &L
         })
         .fold(0.0, f32::max);
     let eyes = EYES.iter().filter_map(|&c| part(picture, mesh, c, table));
-    // Glasses let skin shine through; sunglasses are black where skin is around them.
+    // Glasses let skin shine through; sunglasses are black where skin is around them. Sockets in
+    // the shade of a lamp above are as dark, but keep the hue of skin.
     let shaded = eyes
-        .map(|rgb| (luminance(own) / luminance(rgb).max(1e-4)).ln() / DARK_GLASS)
+        .map(|rgb| {
+            let dark = (luminance(own) / luminance(rgb).max(1e-4)).ln() / DARK_GLASS;
+            dark * (chroma_distance(rgb, own) / OTHER_HUE).min(1.0)
+        })
         .fold(f32::INFINITY, f32::min);
     masked.max(if shaded.is_finite() { shaded } else { 0.0 })
 }
@@ -196,6 +200,9 @@ fn cover(picture: &Picture, mesh: &Mesh, skin: &[Rgb; Light::REGIONS], table: &L
 /// Eyes in sockets are down to a third as bright as the cheeks (in linear light); behind sunglasses
 /// a sixth and less. The log of this counts as fully covered.
 const DARK_GLASS: f32 = 1.8;
+
+/// From this distance on ([`chroma_distance`]) what is dark is not skin.
+const OTHER_HUE: f32 = 0.4;
 
 /// Distance of two colours without their brightness, in natural log units.
 fn chroma_distance(a: Rgb, b: Rgb) -> f32 {

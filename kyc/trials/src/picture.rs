@@ -20,13 +20,13 @@ impl Rgb {
         Self { width, height, pixels: vec![colour; width * height] }
     }
 
-    /// A bilinear sample; beyond its edges the picture goes on as in a mirror.
+    /// A bilinear sample; beyond its edges the picture goes on as it ends there: a
+    /// mirror would show a second face beside one that is near the edge.
     #[must_use]
     #[inline]
     pub fn sample(&self, x: f32, y: f32) -> [f32; 3] {
-        let inside =
-            x >= 0.0 && y >= 0.0 && x <= (self.width - 1) as f32 && y <= (self.height - 1) as f32;
-        let (x, y) = if inside { (x, y) } else { (mirror(x, self.width), mirror(y, self.height)) };
+        let x = x.clamp(0.0, (self.width - 1) as f32);
+        let y = y.clamp(0.0, (self.height - 1) as f32);
         let (left, top) = (x as usize, y as usize);
         let (right, low) = ((left + 1).min(self.width - 1), (top + 1).min(self.height - 1));
         let (fx, fy) = (x - left as f32, y - top as f32);
@@ -49,12 +49,6 @@ impl Rgb {
             });
         }
     }
-}
-
-fn mirror(v: f32, size: usize) -> f32 {
-    let last = (size - 1) as f32;
-    let v = v.abs() % (2.0 * last).max(1.0);
-    if v > last { 2.0 * last - v } else { v }.clamp(0.0, last)
 }
 
 /// Rounds to a byte.
@@ -134,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_edge_the_picture_is_mirrored() {
+    fn beyond_the_edge_the_picture_goes_on_as_it_ends() {
         let picture = Rgb { width: 3, height: 1, pixels: vec![[0; 3], [100; 3], [200; 3]] };
         assert_eq!(picture.sample(0.5, 0.0), [50.0; 3]);
-        assert_eq!(picture.sample(-1.0, 0.0), [100.0; 3]);
-        assert_eq!(picture.sample(3.0, 7.0), [100.0; 3]);
+        assert_eq!(picture.sample(-1.0, 0.0), [0.0; 3]);
+        assert_eq!(picture.sample(3.0, 7.0), [200.0; 3]);
     }
 }

@@ -107,8 +107,7 @@ pub(super) fn read(
         .max_by(|a, b| a.1.correlation.total_cmp(&b.1.correlation));
     let Some((reference, best)) = best else { return FlashReading::NOTHING };
     // Only lags that would be accepted: a late one leaves few looks, which fit many colours.
-    let accepted: Vec<u64> =
-        lags.iter().copied().filter(|&lag| lag <= policy.lag_max_ms).collect();
+    let accepted: Vec<u64> = lags.iter().copied().filter(|&lag| lag <= policy.lag_max_ms).collect();
     let chance = decoys
         .iter()
         .map(|decoy| best_lag(&instead(shown, decoy), samples, reference, &accepted).correlation)
@@ -145,15 +144,11 @@ pub(super) fn read(
 fn judge(r: &FlashReading, policy: &FlashPolicy) -> Answer {
     /// Changes must stand out from those before the first colour this many times.
     const STANDS_OUT: f32 = 3.0;
-    let follows = r.correlation >= policy.correlation
-        && r.margin >= policy.margin
-        && r.gain >= policy.gain
-        && r.worst_region >= policy.region_correlation;
-    if follows && u64::from(r.lag_ms) > policy.lag_max_ms {
-        Answer::Late
-    } else if follows {
-        Answer::Follows
-    } else if r.change >= policy.foreign.max(STANDS_OUT * r.noise) {
+    let colours = r.correlation >= policy.correlation && r.margin >= policy.margin;
+    let all_over = r.gain >= policy.gain && r.worst_region >= policy.region_correlation;
+    if colours && all_over {
+        if u64::from(r.lag_ms) > policy.lag_max_ms { Answer::Late } else { Answer::Follows }
+    } else if !colours && r.change >= policy.foreign.max(STANDS_OUT * r.noise) {
         Answer::Foreign
     } else {
         Answer::Unseen

@@ -203,14 +203,14 @@ impl Default for FlashPolicy {
             lag_min_ms: 50,
             lag_max_ms: 800,
             tries: 2,
-            correlation: 0.6,
+            correlation: 0.75,
             margin: 0.05,
-            gain: 0.01,
-            region_correlation: 0.25,
+            gain: 0.02,
+            region_correlation: 0.6,
             foreign: 0.05,
             unseen: Action::Refer,
             mismatch: Action::Fail,
-            relief: 0.05,
+            relief: 0.12,
             flat: Action::Count,
         }
     }
