@@ -21,6 +21,9 @@ use crate::store::StoreError;
 pub(crate) trait Disk: Send + Sync {
     /// Makes a new file; one that is there already is an error.
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn DiskFile>>;
+    /// The same out of a file that nobody needs any more, which is empty then and has that name:
+    /// cheaper than to remove one and make another. `path` must be free.
+    fn reuse(&self, old: &Path, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Reads a file of at most `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, StoreError>;
     /// Reads the first `len` bytes of a file, or all of a shorter one.
@@ -66,6 +69,11 @@ impl Disk for OsDisk {
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         Ok(Arc::new(file))
+    }
+
+    fn reuse(&self, old: &Path, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        fs::rename(old, path)?;
+        Ok(Arc::new(OpenOptions::new().write(true).truncate(true).open(path)?))
     }
 
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {

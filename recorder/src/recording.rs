@@ -300,6 +300,7 @@ impl OpenRecording {
             Err(error) => {
                 // Nothing is known of what was flushed; flushing it again would prove nothing.
                 self.distrusted = true;
+                self.tails.distrust();
                 self.capture.tell_all_again();
                 self.refused(&format!("local disk: {}", error.kind()), now);
                 Vec::new()

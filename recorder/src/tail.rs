@@ -25,6 +25,9 @@ use crate::{
 /// The largest tail read back: a segment's media, which are 8 MiB, told twice at most, with room.
 const MAX_TAIL: u64 = 64 * 1024 * 1024;
 
+/// So many files are kept for the next tails: one or two a track, a call has two to four tracks.
+const SPARE: usize = 4;
+
 /// The tails of one recording.
 pub(crate) struct Tails {
     disk: Arc<dyn Disk>,
@@ -36,6 +39,11 @@ pub(crate) struct Tails {
     complete: Vec<(TrackName, u32, PathBuf)>,
     /// Tails nobody needs any more, once the journal says why.
     over: Vec<PathBuf>,
+    /// Those that are over and whose files are used for the next ones. Until then they lie there
+    /// under their old names, as after a crash before they could be removed.
+    spare: Vec<PathBuf>,
+    /// No file of this recording is used again.
+    distrusted: bool,
     /// Written since the last flush.
     unsynced: Vec<Arc<dyn DiskFile>>,
     buffer: Vec<u8>,
@@ -66,6 +74,8 @@ impl Tails {
             open: BTreeMap::new(),
             complete: Vec::new(),
             over: Vec::new(),
+            spare: Vec::new(),
+            distrusted: false,
             unsynced: Vec::new(),
             buffer: Vec::new(),
         })
@@ -149,7 +159,12 @@ impl Tails {
         let (sealer, mut header) = StreamSealer::start(key, &context)?;
         self.buffer.append(&mut header);
         let path = path_of(&self.folder, track, tail);
-        let file = self.disk.create(&path, 0o600).map_err(RecorderError::io("making a tail"))?;
+        let spare = self.spare.pop().map(|old| self.disk.reuse(&old, &path));
+        let file = match spare {
+            Some(Ok(file)) => Ok(file),
+            _ => self.disk.create(&path, 0o600),
+        }
+        .map_err(RecorderError::io("making a tail"))?;
         let sequence = record.sequence;
         Ok(TailFile { sequence, path, file, sealer, written: 0 })
     }
@@ -157,6 +172,12 @@ impl Tails {
     /// What to flush, so that a power cut cannot take what was written.
     pub fn take_unsynced(&mut self) -> Vec<Arc<dyn DiskFile>> {
         std::mem::take(&mut self.unsynced)
+    }
+
+    /// A flush failed: another flush of such a file would prove nothing, whatever is in it by then.
+    pub fn distrust(&mut self) {
+        self.distrusted = true;
+        self.over.append(&mut self.spare);
     }
 
     /// Where the files are.
@@ -167,7 +188,7 @@ impl Tails {
     /// Lets go of the tails of segments that are safe, and of those that are over. To be called
     /// when all that the ledger has is in the journal.
     pub fn let_go(&mut self, is_safe: impl Fn(TrackName, u32) -> bool) {
-        let Self { complete, over, disk, .. } = self;
+        let Self { complete, over, spare, distrusted, disk, .. } = self;
         complete.retain(|(track, sequence, path)| {
             if is_safe(*track, *sequence) {
                 over.push(path.clone());
@@ -175,6 +196,10 @@ impl Tails {
             }
             true
         });
+        if !*distrusted {
+            let room = SPARE.saturating_sub(spare.len()).min(over.len());
+            spare.extend(over.drain(..room));
+        }
         // One that cannot be removed now is removed with the folder, or after the next start.
         over.drain(..).for_each(|path| drop(remove_if_there(&**disk, &path)));
     }

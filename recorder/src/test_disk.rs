@@ -292,6 +292,23 @@ impl Disk for TestDisk {
         Ok(Arc::new(TestFile { disk: self.clone(), path: path.to_owned(), inode }))
     }
 
+    fn reuse(&self, old: &Path, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.lock();
+        state.must_be_new(path)?;
+        let from = state.file(old)?;
+        let node = Some(Node::File(from));
+        state.change(old, vec![(old.to_owned(), None), (path.to_owned(), node)])?;
+        // Under either name: what was in it is gone, at once or with the next flush.
+        let fate = state.step()?;
+        let inode = &mut state.files[from];
+        inode.synced = 0;
+        let data = std::mem::take(&mut inode.data);
+        // Remembered, without a name: it was written once.
+        state.files.push(Inode { synced: data.len(), data, doomed: false });
+        finish(fate)?;
+        Ok(Arc::new(TestFile { disk: self.clone(), path: path.to_owned(), inode: from }))
+    }
+
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
         let state = self.lock();
         let inode = state.file(path).map_err(|error| match error.kind() {
