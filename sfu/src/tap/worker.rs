@@ -20,6 +20,12 @@ const IDLE: Duration = Duration::from_millis(100);
 /// for a picture.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
+/// A rest after all that had come is handled, so that what comes meanwhile needs no waking. Longer:
+/// the recorder and the checks are told later; shorter: with many calls every packet wakes the thread.
+const REST: Duration = Duration::from_millis(4);
+/// So much is handled before timeouts are looked at.
+const BATCH: usize = 1024;
+
 type KeyframeSink = Box<dyn FnMut(KeyframeRequest) + Send>;
 
 /// The state of the reassembly thread.
@@ -37,6 +43,18 @@ struct CallTaps {
     keyframe_wanted: HashMap<TrackId, Mono>,
 }
 
+impl CallTaps {
+    /// Asks for every key frame that is due to be asked for.
+    fn ask_for_keyframes(&mut self, call: CallId, now: Mono, ask: &mut KeyframeSink) {
+        for (track, due) in &mut self.keyframe_wanted {
+            if *due <= now {
+                *due = now + KEYFRAME_INTERVAL;
+                ask(KeyframeRequest { call, track: *track });
+            }
+        }
+    }
+}
+
 impl<C: Clock> Worker<C> {
     pub(crate) fn new(clock: C, ask_keyframe: KeyframeSink) -> Self {
         Self { clock, calls: HashMap::new(), ask_keyframe }
@@ -47,8 +65,14 @@ impl<C: Clock> Worker<C> {
         let mut next_check = Mono::ZERO;
         loop {
             match queue.recv_timeout(IDLE.min(next_check.since(self.clock.mono()))) {
-                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(input) => self.handle(input),
+                Ok(input) => {
+                    let batch = std::iter::once(input).chain(queue.try_iter().take(BATCH));
+                    if !self.handle_all(batch) {
+                        break;
+                    }
+                    std::thread::sleep(REST);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = self.clock.mono();
@@ -61,6 +85,17 @@ impl<C: Clock> Worker<C> {
         for call in calls {
             self.end_call(call, now);
         }
+    }
+
+    /// Whether it is to go on.
+    fn handle_all(&mut self, inputs: impl Iterator<Item = Input>) -> bool {
+        for input in inputs {
+            if matches!(input, Input::Stop) {
+                return false;
+            }
+            self.handle(input);
+        }
+        true
     }
 
     fn handle(&mut self, input: Input) {
@@ -131,7 +166,9 @@ impl<C: Clock> Worker<C> {
                 entry.and_modify(|stream| stream.handle_timeout(now, out));
             });
         }
-        self.ask_for_keyframes(now);
+        for (call, taps) in &mut self.calls {
+            taps.ask_for_keyframes(*call, now, &mut self.ask_keyframe);
+        }
         wait.max(Duration::from_millis(5))
     }
 
@@ -167,18 +204,8 @@ impl<C: Clock> Worker<C> {
                 }
             }
         }
-        self.ask_for_keyframes(now);
-    }
-
-    /// Asks for every key frame that is due to be asked for.
-    fn ask_for_keyframes(&mut self, now: Mono) {
-        for (call, taps) in &mut self.calls {
-            for (track, due) in &mut taps.keyframe_wanted {
-                if *due <= now {
-                    *due = now + KEYFRAME_INTERVAL;
-                    (self.ask_keyframe)(KeyframeRequest { call: *call, track: *track });
-                }
-            }
+        if let Some(taps) = self.calls.get_mut(&call) {
+            taps.ask_for_keyframes(call, now, &mut self.ask_keyframe);
         }
     }
 
