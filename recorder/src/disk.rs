@@ -72,8 +72,9 @@ impl Disk for OsDisk {
     }
 
     fn reuse(&self, old: &Path, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().write(true).truncate(true).open(old)?;
         fs::rename(old, path)?;
-        Ok(Arc::new(OpenOptions::new().write(true).truncate(true).open(path)?))
+        Ok(Arc::new(file))
     }
 
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {

@@ -191,15 +191,13 @@ impl Tails {
         let Self { complete, over, spare, distrusted, disk, .. } = self;
         complete.retain(|(track, sequence, path)| {
             if is_safe(*track, *sequence) {
-                over.push(path.clone());
+                // Others ended in trouble: their files are not used again.
+                let again = !*distrusted && spare.len() < SPARE;
+                if again { &mut *spare } else { &mut *over }.push(path.clone());
                 return false;
             }
             true
         });
-        if !*distrusted {
-            let room = SPARE.saturating_sub(spare.len()).min(over.len());
-            spare.extend(over.drain(..room));
-        }
         // One that cannot be removed now is removed with the folder, or after the next start.
         over.drain(..).for_each(|path| drop(remove_if_there(&**disk, &path)));
     }

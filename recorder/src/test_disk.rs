@@ -296,9 +296,7 @@ impl Disk for TestDisk {
         let mut state = self.lock();
         state.must_be_new(path)?;
         let from = state.file(old)?;
-        let node = Some(Node::File(from));
-        state.change(old, vec![(old.to_owned(), None), (path.to_owned(), node)])?;
-        // Under either name: what was in it is gone, at once or with the next flush.
+        // Under its old name: what was in it is gone, at once or with the next flush.
         let fate = state.step()?;
         let inode = &mut state.files[from];
         inode.synced = 0;
@@ -306,6 +304,8 @@ impl Disk for TestDisk {
         // Remembered, without a name: it was written once.
         state.files.push(Inode { synced: data.len(), data, doomed: false });
         finish(fate)?;
+        let node = Some(Node::File(from));
+        state.change(old, vec![(old.to_owned(), None), (path.to_owned(), node)])?;
         Ok(Arc::new(TestFile { disk: self.clone(), path: path.to_owned(), inode: from }))
     }
 

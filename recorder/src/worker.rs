@@ -51,6 +51,8 @@ const IDLE_TICK: Duration = Duration::from_millis(500);
 /// How often the stores' copies of the log's checkpoint are renewed. Longer lets more be put back
 /// unseen, shorter has the stores write for nothing.
 const MARK_EVERY: Duration = Duration::from_secs(10);
+/// Messages worked off between two ticks, so that a flood cannot stop the taps from being heard.
+const MESSAGES_PER_TICK: usize = 256;
 
 /// Chores handed to their thread at a time. More would only wait there instead of here.
 pub(crate) const CHORES: usize = 16;
@@ -171,17 +173,22 @@ impl Worker {
             let since = self.shared.clock.mono().since(ticked_at);
             match self.messages.recv_timeout(tick.saturating_sub(since)) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(message) => {
-                    self.handle(message);
-                    // A tick looks at every recording: one for each message would be too many.
-                    if !self.slots.is_empty() && since < TICK {
-                        continue;
-                    }
-                }
+                Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            ticked_at = self.shared.clock.mono();
-            self.tick();
+            for _ in 0..MESSAGES_PER_TICK {
+                match self.messages.try_recv() {
+                    Ok(Message::Stop) => return,
+                    Ok(message) => self.handle(message),
+                    Err(_) => break,
+                }
+            }
+            // A tick looks at every recording: one for each message would be too many.
+            let now = self.shared.clock.mono();
+            if self.slots.is_empty() || now.since(ticked_at) >= TICK {
+                ticked_at = now;
+                self.tick();
+            }
         }
     }
 

@@ -187,11 +187,14 @@ fn cover(picture: &Picture, mesh: &Mesh, skin: &[Rgb; Light::REGIONS], table: &L
         .fold(0.0, f32::max);
     let eyes = EYES.iter().filter_map(|&c| part(picture, mesh, c, table));
     // Glasses let skin shine through; sunglasses are black where skin is around them. Sockets in
-    // the shade of a lamp above are as dark, but keep the hue of skin.
+    // the shade of a lamp above are as dark, but keep the hue of skin, where it has one: in the
+    // light of an infrared lamp there is none.
+    let is_grey = chroma_distance(own, [1.0; 3]) < OTHER_HUE;
     let shaded = eyes
         .map(|rgb| {
             let dark = (luminance(own) / luminance(rgb).max(1e-4)).ln() / DARK_GLASS;
-            dark * (chroma_distance(rgb, own) / OTHER_HUE).min(1.0)
+            let other = (chroma_distance(rgb, own) / OTHER_HUE).min(1.0);
+            if is_grey { dark } else { dark * other }
         })
         .fold(f32::INFINITY, f32::min);
     masked.max(if shaded.is_finite() { shaded } else { 0.0 })

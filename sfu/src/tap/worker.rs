@@ -66,11 +66,13 @@ impl<C: Clock> Worker<C> {
         loop {
             match queue.recv_timeout(IDLE.min(next_check.since(self.clock.mono()))) {
                 Ok(input) => {
-                    let batch = std::iter::once(input).chain(queue.try_iter().take(BATCH));
-                    if !self.handle_all(batch) {
-                        break;
+                    let batch = std::iter::once(input).chain(queue.try_iter()).take(BATCH);
+                    match self.handle_all(batch) {
+                        None => break,
+                        // More is waiting.
+                        Some(BATCH) => {}
+                        Some(_) => std::thread::sleep(REST),
                     }
-                    std::thread::sleep(REST);
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -87,15 +89,17 @@ impl<C: Clock> Worker<C> {
         }
     }
 
-    /// Whether it is to go on.
-    fn handle_all(&mut self, inputs: impl Iterator<Item = Input>) -> bool {
+    /// How many there were; `None` when it is to stop.
+    fn handle_all(&mut self, inputs: impl Iterator<Item = Input>) -> Option<usize> {
+        let mut count = 0;
         for input in inputs {
             if matches!(input, Input::Stop) {
-                return false;
+                return None;
             }
             self.handle(input);
+            count += 1;
         }
-        true
+        Some(count)
     }
 
     fn handle(&mut self, input: Input) {

@@ -106,11 +106,12 @@ pub(super) fn read(
         .map(|reference| (reference, best_lag(shown, samples, reference, &lags)))
         .max_by(|a, b| a.1.correlation.total_cmp(&b.1.correlation));
     let Some((reference, best)) = best else { return FlashReading::NOTHING };
-    // Only lags that would be accepted: a late one leaves few looks, which fit many colours.
-    let accepted: Vec<u64> = lags.iter().copied().filter(|&lag| lag <= policy.lag_max_ms).collect();
+    // No later than what was shown may be: a late lag leaves few looks, which fit many colours.
+    let latest = policy.lag_max_ms.max(best.lag_ms);
+    let fair: Vec<u64> = lags.iter().copied().filter(|&lag| lag <= latest).collect();
     let chance = decoys
         .iter()
-        .map(|decoy| best_lag(&instead(shown, decoy), samples, reference, &accepted).correlation)
+        .map(|decoy| best_lag(&instead(shown, decoy), samples, reference, &fair).correlation)
         .fold(0.0, f64::max);
 
     let regions: Vec<Fit> = (0..Light::REGIONS)
@@ -144,11 +145,14 @@ pub(super) fn read(
 fn judge(r: &FlashReading, policy: &FlashPolicy) -> Answer {
     /// Changes must stand out from those before the first colour this many times.
     const STANDS_OUT: f32 = 3.0;
-    let colours = r.correlation >= policy.correlation && r.margin >= policy.margin;
+    /// An answer that is so much weaker than wanted is poor; a weaker one is another light's.
+    const POOR: f32 = 0.8;
+    let poorly = r.correlation >= POOR * policy.correlation && r.margin >= policy.margin;
+    let colours = poorly && r.correlation >= policy.correlation;
     let all_over = r.gain >= policy.gain && r.worst_region >= policy.region_correlation;
     if colours && all_over {
         if u64::from(r.lag_ms) > policy.lag_max_ms { Answer::Late } else { Answer::Follows }
-    } else if !colours && r.change >= policy.foreign.max(STANDS_OUT * r.noise) {
+    } else if !poorly && r.change >= policy.foreign.max(STANDS_OUT * r.noise) {
         Answer::Foreign
     } else {
         Answer::Unseen
