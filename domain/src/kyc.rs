@@ -181,6 +181,12 @@ impl fmt::Debug for CameraTraits {
     }
 }
 
+/// Gestures that a check asks for at most.
+pub const MAX_GESTURES: u32 = 12;
+/// What one check hands over at most ([`KycArtifact`]): a picture of each gesture, the best picture
+/// and the course.
+pub const MAX_ARTIFACTS: usize = MAX_GESTURES as usize + 2;
+
 /// Something a check hands over to be sealed beside the media: a picture that the verdict rests
 /// on, or the course of what was measured. The verdict names it by digest.
 #[derive(Clone, PartialEq, Eq)]

@@ -410,6 +410,23 @@ fn a_picture_turned_or_bent_instead_of_a_head_fails() {
 }
 
 #[test]
+fn a_camera_at_the_side_does_not_make_a_solid_head_flat() {
+    for (aside, challenge) in
+        [9.0, -9.0].into_iter().flat_map(|a| [(a, Challenge::TurnLeft), (a, Challenge::TurnRight)])
+    {
+        let mut person = obliging(500, 1_200);
+        let seen_aside = move |now: &Now<'_>| {
+            let face = person(now);
+            let yaw = face.yaw + aside;
+            let place = [320.0 + 4.0 * person::waver(now.ms, 1), 200.0];
+            FaceObservation { yaw, rigid: person::head(yaw, 0.0, place), ..face }
+        };
+        let verdict = run(&only(challenge), 0, 12, one(seen_aside)).1;
+        assert_eq!(verdict.outcome, KycOutcome::Pass, "{aside} {challenge:?}: {verdict:?}");
+    }
+}
+
+#[test]
 fn a_head_already_turned_when_asked_does_not_count() {
     // Turned from before the question on, and never back at rest.
     let held = |now: &Now<'_>| match now.asked {
@@ -473,6 +490,32 @@ fn a_hole_in_the_video_starts_the_gesture_over() {
     assert!(!look(2_100, 40.0));
     // Three seconds of nothing, then at rest: no one knows what happened in between.
     assert!(!look(5_100, 0.0));
+}
+
+#[test]
+fn a_chin_that_leaves_the_picture_in_a_nod_does_not_cost_the_nod() {
+    let nods_close_up = |now: &Now<'_>| {
+        let face = obliging(700, 1_200)(now);
+        let lowered = (rest().pitch - face.pitch).max(0.0);
+        FaceObservation { visible: 1.0 - 0.008 * lowered, ..face }
+    };
+    let (_, verdict) = run(&only(Challenge::Nod), 3, 10, one(nods_close_up));
+    assert_eq!(verdict.outcome, KycOutcome::Pass, "{verdict:?}");
+    // Nothing is asked of a face that is cut off from the beginning.
+    let cut_off = |_: &Now<'_>| FaceObservation { visible: 0.85, ..rest() };
+    let (events, verdict) = run(&only(Challenge::Nod), 3, 10, one(cut_off));
+    assert_eq!((order(&events).len(), verdict.reason.as_str()), (0, "poor_picture"));
+    assert!(events.contains(&KycEvent::Advice { advice: Advice::CenterFace }));
+}
+
+#[test]
+fn what_nobody_saw_between_two_looks_does_not_use_up_the_time_of_a_gesture() {
+    let policy = only(Challenge::OpenMouth);
+    let late = policy.challenge_timeout_ms + 5_000;
+    let (_, verdict) = run(&policy, 3, 1, one(obliging(late, 3_500)));
+    assert_eq!(verdict.outcome, KycOutcome::Pass, "{verdict:?}");
+    let (_, verdict) = run(&policy, 3, 10, one(obliging(late, 3_500)));
+    assert_eq!(verdict.reason, "challenge_timeout");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The pictures that a verdict rests on: the best one of the face at rest, and one of each
 //! gesture. Few, bounded, and wiped when the check goes.
 
+use std::collections::BTreeMap;
+
 use crate::{
     liveness::{FaceObservation, Moment},
     vision::{Picture, TrackedFace, portrait::encode_jpeg},
@@ -12,8 +14,8 @@ use super::trace::Landmarks;
 #[derive(Default)]
 pub(super) struct Album {
     best: Option<Best>,
-    /// JPEG of the height of each gesture.
-    peaks: Vec<(usize, Vec<u8>)>,
+    /// JPEG of the height of each gesture, by its place in the row.
+    peaks: BTreeMap<usize, Vec<u8>>,
 }
 
 struct Best {
@@ -22,8 +24,6 @@ struct Best {
     landmarks: Landmarks,
 }
 
-/// Pictures of gestures kept at most: one for each that can be asked for by default, and some.
-const PEAKS: usize = 6;
 /// A picture is kept instead of the best one only if it is better by this share: copying costs.
 const BETTER: f32 = 1.05;
 
@@ -37,12 +37,15 @@ impl Album {
     ) {
         match moment {
             Moment::AtRest => self.at_rest(picture, face, seen),
-            Moment::Peak(index) if self.peaks.len() < PEAKS => {
-                if let Ok(jpeg) = encode_jpeg(picture) {
-                    self.peaks.push((index, jpeg));
-                }
-            }
-            Moment::Peak(_) | Moment::None => {}
+            Moment::Peak(index) => self.peak(picture, index),
+            Moment::None => {}
+        }
+    }
+
+    /// A gesture that was broken off is made again: the last time is the one that counted.
+    fn peak(&mut self, picture: &Picture, index: usize) {
+        if let Ok(jpeg) = encode_jpeg(picture) {
+            self.peaks.insert(index, jpeg);
         }
     }
 
@@ -81,4 +84,22 @@ pub(super) fn worth(seen: &FaceObservation) -> f32 {
     let sharp = seen.sharpness.min(0.1);
     let worth = sharp * seen.size.min(0.6) * straight.max(0.05) * open * calm * light.max(0.05);
     if worth.is_finite() { worth.max(0.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gesture_made_twice_leaves_one_picture_of_the_last_time() {
+        let picture = |shade: u8| Picture::from_rgb(16, 16, vec![shade; 3 * 16 * 16]).unwrap();
+        let mut album = Album::default();
+        for (shade, index) in [(10, 1), (20, 0), (200, 1)] {
+            album.peak(&picture(shade), index);
+        }
+        let (pictures, _) = album.finish();
+        let named =
+            |n: usize, shade: u8| (format!("challenge-{n}"), encode_jpeg(&picture(shade)).unwrap());
+        assert_eq!(pictures, [named(0, 20), named(1, 200)]);
+    }
 }

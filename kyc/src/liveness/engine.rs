@@ -30,6 +30,11 @@ use super::{
 /// curtain or switch a lamp off.
 const DIM_FOR: Duration = Duration::from_secs(3);
 
+/// A look stands for no more than this of the time that a gesture may take. What a customer did
+/// between looks further apart, nobody saw: a server without time or a poor line must not use up
+/// the time of who has to do it again. The time of the whole check runs on all the same.
+const LOOK_STANDS_FOR: Duration = Duration::from_millis(300);
+
 /// One liveness check. Feed it with [`handle`](Self::handle), wake it at
 /// [`poll_timeout`](Self::poll_timeout), take what it says from [`poll`](Self::poll).
 #[derive(Debug)]
@@ -337,8 +342,8 @@ impl Liveness {
             self.interrupt();
         }
         self.usual.learn(face);
-        self.parallax.look(face);
         let straight = face.yaw.abs() <= self.policy.gestures.straight_yaw;
+        self.parallax.look(face, straight);
         if straight {
             self.moment = Moment::AtRest;
             if self.course.open && self.parallax.has_turned() {
@@ -350,7 +355,9 @@ impl Liveness {
                 self.light.push(seen.at, face);
                 self.between(seen, straight, elapsed)
             }
-            Phase::Asking { .. } => self.asking(seen.at, face, straight, elapsed),
+            Phase::Asking { .. } => {
+                self.asking(seen.at, face, straight, elapsed.min(LOOK_STANDS_FOR))
+            }
             Phase::Flashing { run, .. } => {
                 run.look(seen.at, Some(face));
                 if straight { Advice::Good } else { Advice::LookStraight }

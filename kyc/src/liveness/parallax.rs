@@ -39,17 +39,18 @@ struct Straight {
 
 /// Straight looks that are averaged: fewer leave the mesh's waver in, more the head's.
 const STRAIGHT: usize = 6;
-/// A head turned no further than this (degrees) is straight.
-const STRAIGHT_WITHIN: f32 = 7.0;
-/// A head turned by less than this shows too little.
+/// A head turned by less than this (degrees) shows too little, whatever the camera sees of it: one
+/// that looks straight past a camera at its side is turned by some already.
+const TURNED_BY: f32 = 10.0;
+/// A head less turned than this, seen from the camera, is on its way.
 const TURNED_FROM: f32 = 14.0;
 /// Looks of one gesture that are measured.
 const TURNED: usize = 40;
 
 impl Parallax {
-    /// Takes one look.
-    pub(super) fn look(&mut self, face: &FaceObservation) {
-        if face.yaw.abs() <= STRAIGHT_WITHIN && face.mouth < 0.2 {
+    /// Takes one look at a face that looks `straight`, or does not.
+    pub(super) fn look(&mut self, face: &FaceObservation, straight: bool) {
+        if straight && face.mouth < 0.2 {
             if self.straight.len() == STRAIGHT {
                 self.straight.remove(0);
             }
@@ -97,6 +98,7 @@ impl Parallax {
         let all: Vec<Solidity> = self
             .straight
             .iter()
+            .filter(|s| (face.yaw - s.yaw).abs() >= TURNED_BY)
             .filter_map(|s| solidity(&s.rigid, &face.rigid, face.yaw - s.yaw, face.pitch - s.pitch))
             .collect();
         if all.len() < count.clamp(1, 2) {

@@ -41,6 +41,12 @@ pub struct Run {
     /// Trials with live people
     #[arg(long, default_value_t = 150)]
     live: u32,
+    /// Only the trial of this number of each kind
+    #[arg(long)]
+    only: Option<u32>,
+    /// Folder for the course of every check, as the server would seal it
+    #[arg(long)]
+    traces: Option<PathBuf>,
     /// Outcomes, one JSON object a line
     #[arg(long)]
     out: PathBuf,
@@ -57,7 +63,7 @@ pub struct Run {
 /// # Errors
 /// When films, models or a codec fail.
 pub fn run(options: &Run) -> anyhow::Result<()> {
-    let stage = Stage::load(&options.places)?;
+    let stage = Stage { traces: options.traces.clone(), ..Stage::load(&options.places)? };
     let done: HashSet<(Kind, u32)> =
         read_lines::<Outcome>(&options.out)?.iter().map(|o| (o.kind, o.index)).collect();
     let kinds = if options.kinds.is_empty() {
@@ -78,7 +84,7 @@ pub fn run(options: &Run) -> anyhow::Result<()> {
         .flat_map(|turn| {
             kinds.iter().flat_map(move |&k| share(k, turn).map(move |i| (k, i))).collect::<Vec<_>>()
         })
-        .filter(|trial| !done.contains(trial))
+        .filter(|trial| options.only.is_none_or(|only| trial.1 == only) && !done.contains(trial))
         .collect();
     let play = |&(kind, index): &(Kind, u32)| stage.play(kind, index);
     let say = |o: &Outcome| {
@@ -161,7 +167,7 @@ impl Stage {
             .iter()
             .map(|s| portrait(&places.films.join(format!("{}.mp4", s.film.name)), s.portrait_at))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { cast, models, policy, portraits })
+        Ok(Self { cast, models, policy, portraits, traces: None })
     }
 }
 

@@ -1,7 +1,8 @@
 //! One trial: a sitter against the check, picture by picture, in virtual time.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Stage {
     pub policy: LivenessPolicy,
     /// A portrait of each person, as PNG.
     pub portraits: Vec<Portrait>,
+    /// Where the course of each check is written down, if anywhere.
+    pub traces: Option<PathBuf>,
 }
 
 /// How a trial went.
@@ -74,6 +77,10 @@ impl Stage {
         let sitter = Sitter::new(&self.cast, role, setting.size, seeded(kind, index, 3));
         let mut show = Show::new(self, &self.policy, &setting, sitter, kind, index)?;
         let verdict = show.run()?;
+        if let (Some(folder), Some(trace)) = (&self.traces, &show.trace) {
+            let file = folder.join(format!("{}-{index}.json", kind.name()));
+            std::fs::write(&file, trace).with_context(|| format!("writing {}", file.display()))?;
+        }
         Ok(show.outcome(kind, index, &setting, &verdict))
     }
 
@@ -119,6 +126,8 @@ pub struct Show<'a> {
     /// The show is over when so many are found.
     pub enough: Option<u32>,
     verdict: Option<KycVerdict>,
+    /// The course of the check, once it is over.
+    trace: Option<Bytes>,
 }
 
 impl<'a> Show<'a> {
@@ -163,6 +172,7 @@ impl<'a> Show<'a> {
             found: 0,
             enough: None,
             verdict: None,
+            trace: None,
         })
     }
 
@@ -222,7 +232,15 @@ impl<'a> Show<'a> {
 
     fn hear(&mut self) {
         while let Some(output) = self.check.poll() {
-            let CheckOutput::Event(event) = output else { continue };
+            let event = match output {
+                CheckOutput::Event(event) => event,
+                CheckOutput::Artifact(artifact) => {
+                    if artifact.media_type == "application/json" {
+                        self.trace = Some(artifact.bytes);
+                    }
+                    continue;
+                }
+            };
             let at = self.now.as_nanos() as f32 / 1e9;
             self.sitter.told(at + self.setting.down, &event);
             match event {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use vbranch_domain::{
     kyc::{
         Advice, CameraTraits, KycArtifact, KycEvent, KycOutcome, KycRequest, KycSignal, KycVerdict,
+        MAX_ARTIFACTS,
     },
     recording::ArtifactRef,
     timeline::TimelineKind,
@@ -16,9 +17,8 @@ use super::{
 };
 use crate::content::Party;
 
-/// What one check may hand over to be sealed: a picture or a few, and its course. More, or larger,
-/// is left out, and the verdict says so: it waits in memory for the recorder.
-const MAX_ARTIFACTS: usize = 6;
+/// How large each piece may be that a check hands over to be sealed. What is larger, or more than
+/// [`MAX_ARTIFACTS`], is left out, and the verdict says so: it waits in memory for the recorder.
 const MAX_ARTIFACT_BYTES: usize = 1024 * 1024;
 /// What may be kept of it for the console, each of the two. Larger: every live visit may hold as
 /// much; smaller: the course of a long check is not shown.

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use vbranch_domain::{
     CallId, Mono, ParticipantId, RecordingId, UnixMillis, UserId, VisitId,
     kyc::{
-        CameraTraits, FlashColour, KycArtifact, KycEvent, KycOutcome, KycVerdict, WatchAlarm,
-        WatchEvent,
+        CameraTraits, FlashColour, KycArtifact, KycEvent, KycOutcome, KycVerdict, MAX_ARTIFACTS,
+        WatchAlarm, WatchEvent,
     },
     recording::ArtifactRef,
     timeline::TimelineKind,
@@ -292,7 +292,7 @@ fn a_verdict_waits_for_what_it_rests_on_and_names_only_what_was_sealed() {
 
 #[test]
 fn what_is_too_large_or_too_much_is_left_out_and_the_verdict_says_so() {
-    for (count, len) in [(7, 10), (1, 1024 * 1024 + 1)] {
+    for (count, len) in [(MAX_ARTIFACTS + 1, 10), (1, 1024 * 1024 + 1)] {
         let mut s = Story::until_connected(true);
         s.act(begin(true)).unwrap();
         for n in 0..count {
@@ -306,6 +306,21 @@ fn what_is_too_large_or_too_much_is_left_out_and_the_verdict_says_so() {
         let signals = s.visit.state().verdict.clone().unwrap().signals;
         assert_eq!(signals.last().unwrap().name, "evidence.sealed", "{count} of {len}");
     }
+}
+
+#[test]
+fn a_check_of_twelve_gestures_has_all_its_evidence_sealed() {
+    let mut s = Story::until_connected(true);
+    s.act(begin(true)).unwrap();
+    let names: Vec<String> = (0..MAX_ARTIFACTS).map(|n| format!("kyc-1-{n}.jpg")).collect();
+    for name in &names {
+        s.act(hand_over(name, "image/jpeg", 10)).unwrap();
+        s.act(Command::ArtifactSealed { attempt: 1, sealed: Some(sealed(name)) }).unwrap();
+    }
+    let named = names.iter().map(|name| sealed(name)).collect::<Vec<_>>();
+    s.act(resting_on(KycOutcome::Pass, named.clone())).unwrap();
+    assert_eq!(s.visit.state().verdict.clone().unwrap().artifacts, named);
+    assert!(s.visit.state().alarms.is_empty());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use vbranch_domain::kyc::MAX_GESTURES;
+
 use super::LivenessPolicy;
 
 /// Settings that cannot work. All that is wrong is in one message.
@@ -41,7 +43,7 @@ impl LivenessPolicy {
         vec![
             (!self.challenges.is_empty(), "challenges must name at least one"),
             (self.challenges.len() <= 16, "challenges must not name more than 16"),
-            ((1..=12).contains(&self.asked), "asked must lie in 1 to 12"),
+            ((1..=MAX_GESTURES).contains(&self.asked), "asked must lie in 1 to 12"),
             (
                 times.iter().all(|t| (1..=3_600_000).contains(t)),
                 "time limits must lie in 1 to 3600000 ms",
@@ -113,6 +115,7 @@ impl LivenessPolicy {
             g.smile_rise,
             q.min_face,
             q.min_visible,
+            q.min_visible_moving,
             q.max_off_centre,
             q.min_brightness,
             q.max_burnt,
@@ -150,6 +153,10 @@ impl LivenessPolicy {
                 "limits of the picture must be numbers, not negative",
             ),
             (q.min_face < q.max_face, "quality.min_face < max_face must hold"),
+            (
+                q.min_visible_moving <= q.min_visible,
+                "quality.min_visible_moving <= min_visible must hold",
+            ),
             (i.unsure <= i.pass, "identity.unsure <= pass must hold"),
         ]
     }

@@ -118,8 +118,10 @@ pub struct QualityPolicy {
     pub min_face: f32,
     /// A face whose height is more than this share of it is too large.
     pub max_face: f32,
-    /// A face of which less than this share is inside the picture is cut off.
+    /// A face of which less than this share is inside the picture is cut off: nothing is asked.
     pub min_visible: f32,
+    /// The same of a face that does what was asked: who nods leaves the picture a little.
+    pub min_visible_moving: f32,
     /// A face whose middle is further from the picture's than this share of its sides is off.
     pub max_off_centre: f32,
     /// Mean brightness of the face below which it is too dark.
@@ -144,6 +146,7 @@ impl Default for QualityPolicy {
             min_face: 0.2,
             max_face: 0.95,
             min_visible: 0.9,
+            min_visible_moving: 0.7,
             max_off_centre: 0.35,
             min_brightness: 0.15,
             max_burnt: 0.3,
