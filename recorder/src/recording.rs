@@ -96,7 +96,7 @@ pub(crate) struct OpenRecording {
     folder: PathBuf,
     journal: Journal,
     /// A flush of the journal failed: it is written anew before anything else.
-    distrusted: bool,
+    journal_in_doubt: bool,
     /// The journal was written anew and has not got its name yet.
     renaming: bool,
     tails: Tails,
@@ -153,7 +153,7 @@ impl OpenRecording {
             disk,
             folder: folder.to_owned(),
             journal,
-            distrusted: false,
+            journal_in_doubt: false,
             renaming: false,
             tails,
             capture: Capture::new(started_at),
@@ -266,7 +266,7 @@ impl OpenRecording {
         if self.is_waiting(now) || (self.outgoing.is_empty() && !is_due) {
             return None;
         }
-        if self.distrusted
+        if self.journal_in_doubt
             && let Err(error) = self.rewrite_journal()
         {
             self.refused(&error.to_string(), now);
@@ -299,7 +299,7 @@ impl OpenRecording {
             }
             Err(error) => {
                 // Nothing is known of what was flushed; flushing it again would prove nothing.
-                self.distrusted = true;
+                self.journal_in_doubt = true;
                 self.tails.distrust();
                 self.capture.tell_all_again();
                 self.refused(&format!("local disk: {}", error.kind()), now);
@@ -310,7 +310,7 @@ impl OpenRecording {
 
     /// Lets go of the tails of segments that are in a store, with all they need.
     pub fn let_go(&mut self, is_stored: impl Fn(&ObjectName) -> bool) {
-        if !self.journal.is_written() || self.distrusted {
+        if !self.journal.is_written() || self.journal_in_doubt {
             return;
         }
         let Self { outgoing, ledger, tails, .. } = self;
@@ -353,7 +353,7 @@ impl OpenRecording {
     fn rewrite_journal(&mut self) -> Result<(), RecorderError> {
         let path = journal::new_path(&self.folder);
         self.journal = Journal::rewrite(&*self.disk, &path, self.ledger.entries())?;
-        (self.distrusted, self.renaming) = (false, true);
+        (self.journal_in_doubt, self.renaming) = (false, true);
         Ok(())
     }
 

@@ -122,6 +122,40 @@ fn picture(n: u64, track: TrackId) -> EncodedFrame {
     EncodedFrame { track, leg: Leg(0), rtp_time: RtpTime(n * 3000), arrived, keyframe, payload }
 }
 
+#[test]
+fn files_of_tails_are_used_again_and_one_that_is_gone_is_made_anew() {
+    let disk = TestDisk::new(1);
+    let mut open = open(&disk);
+    let folder = Path::new(FOLDER).join("tails");
+    let mut tap = RecorderTap(open.tap());
+    let track = TrackId { participant: ParticipantId::random(), kind: MediaKind::Video };
+    for n in 0..12 * PICTURES {
+        let frame = picture(n, track);
+        let now = frame.arrived;
+        tap.push(TapItem::Frame(frame));
+        open.tick(now);
+        open.write(now);
+        if let Some(work) = open.sync(now) {
+            open.synced(work.run(), now);
+            open.let_go(|_| true);
+        }
+        let mut tails = disk.list(&folder).unwrap();
+        assert!(tails.len() <= 1 + 4, "{tails:?}");
+        if n == 6 * PICTURES {
+            assert!(tails.len() > 1, "none is kept: {tails:?}");
+            // Names are numbered; the last one is open.
+            tails.sort_by_key(|name| name.len());
+            for name in &tails[..tails.len() - 1] {
+                disk.remove(&folder.join(name)).unwrap();
+            }
+        }
+    }
+    let troubles = |event: &RecorderEvent| {
+        matches!(event, RecorderEvent::Failed { .. } | RecorderEvent::Gap { .. })
+    };
+    assert_eq!(open.take_events().into_iter().find(troubles), None);
+}
+
 /// `docs/benchmarks/recorder.md` has the figures and how to get them.
 #[test]
 #[ignore = "a benchmark: run it alone, in release"]

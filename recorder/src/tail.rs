@@ -25,9 +25,6 @@ use crate::{
 /// The largest tail read back: a segment's media, which are 8 MiB, told twice at most, with room.
 const MAX_TAIL: u64 = 64 * 1024 * 1024;
 
-/// So many files are kept for the next tails: one or two a track, a call has two to four tracks.
-const SPARE: usize = 4;
-
 /// The tails of one recording.
 pub(crate) struct Tails {
     disk: Arc<dyn Disk>,
@@ -39,11 +36,7 @@ pub(crate) struct Tails {
     complete: Vec<(TrackName, u32, PathBuf)>,
     /// Tails nobody needs any more, once the journal says why.
     over: Vec<PathBuf>,
-    /// Those that are over and whose files are used for the next ones. Until then they lie there
-    /// under their old names, as after a crash before they could be removed.
-    spare: Vec<PathBuf>,
-    /// No file of this recording is used again.
-    distrusted: bool,
+    spares: Spares,
     /// Written since the last flush.
     unsynced: Vec<Arc<dyn DiskFile>>,
     buffer: Vec<u8>,
@@ -74,8 +67,7 @@ impl Tails {
             open: BTreeMap::new(),
             complete: Vec::new(),
             over: Vec::new(),
-            spare: Vec::new(),
-            distrusted: false,
+            spares: Spares::default(),
             unsynced: Vec::new(),
             buffer: Vec::new(),
         })
@@ -159,12 +151,11 @@ impl Tails {
         let (sealer, mut header) = StreamSealer::start(key, &context)?;
         self.buffer.append(&mut header);
         let path = path_of(&self.folder, track, tail);
-        let spare = self.spare.pop().map(|old| self.disk.reuse(&old, &path));
+        let spare = self.spares.take().and_then(|old| self.disk.reuse(&old, &path).ok());
         let file = match spare {
-            Some(Ok(file)) => Ok(file),
-            _ => self.disk.create(&path, 0o600),
-        }
-        .map_err(RecorderError::io("making a tail"))?;
+            Some(file) => file,
+            None => self.disk.create(&path, 0o600).map_err(RecorderError::io("making a tail"))?,
+        };
         let sequence = record.sequence;
         Ok(TailFile { sequence, path, file, sealer, written: 0 })
     }
@@ -176,8 +167,7 @@ impl Tails {
 
     /// A flush failed: another flush of such a file would prove nothing, whatever is in it by then.
     pub fn distrust(&mut self) {
-        self.distrusted = true;
-        self.over.append(&mut self.spare);
+        self.over.append(&mut self.spares.close());
     }
 
     /// Where the files are.
@@ -188,18 +178,46 @@ impl Tails {
     /// Lets go of the tails of segments that are safe, and of those that are over. To be called
     /// when all that the ledger has is in the journal.
     pub fn let_go(&mut self, is_safe: impl Fn(TrackName, u32) -> bool) {
-        let Self { complete, over, spare, distrusted, disk, .. } = self;
-        complete.retain(|(track, sequence, path)| {
-            if is_safe(*track, *sequence) {
-                // Others ended in trouble: their files are not used again.
-                let again = !*distrusted && spare.len() < SPARE;
-                if again { &mut *spare } else { &mut *over }.push(path.clone());
-                return false;
-            }
-            true
-        });
+        let Self { complete, over, spares, disk, .. } = self;
+        // Those in `over` ended in trouble: their files are not used again.
+        let safe = complete.extract_if(.., |(track, sequence, _)| is_safe(*track, *sequence));
+        over.extend(safe.filter_map(|(_, _, path)| spares.keep(path)));
         // One that cannot be removed now is removed with the folder, or after the next start.
         over.drain(..).for_each(|path| drop(remove_if_there(&**disk, &path)));
+    }
+}
+
+/// Files of tails that are over, for the next ones: making a file costs more than writing it. Until
+/// they are used they lie there under their old names, as after a crash before they could be
+/// removed.
+#[derive(Debug, Default)]
+struct Spares {
+    files: Vec<PathBuf>,
+    /// No file of this recording is used again.
+    closed: bool,
+}
+
+impl Spares {
+    /// So many are kept: one or two a track, a call has two to four tracks.
+    const MOST: usize = 4;
+
+    /// Keeps a file, or gives it back.
+    fn keep(&mut self, path: PathBuf) -> Option<PathBuf> {
+        if self.closed || self.files.len() >= Self::MOST {
+            return Some(path);
+        }
+        self.files.push(path);
+        None
+    }
+
+    fn take(&mut self) -> Option<PathBuf> {
+        self.files.pop()
+    }
+
+    /// Keeps none from now on, and gives back what there is.
+    fn close(&mut self) -> Vec<PathBuf> {
+        self.closed = true;
+        std::mem::take(&mut self.files)
     }
 }
 
