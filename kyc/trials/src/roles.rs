@@ -133,7 +133,8 @@ impl Setting {
         let fed_in = kind.name().starts_with("injected") || kind == Kind::RelitPuppet;
         Self {
             size: sizes[random.random_range(0..sizes.len())],
-            fps: if random.random_bool(0.5) { 25.0 } else { 30.0 },
+            // In a room's light most cameras take fifteen pictures a second.
+            fps: if random.random_bool(0.8) { 15.0 } else { 30.0 },
             kbit: random.random_range(300..1_500),
             up: random.random_range(0.03..0.2),
             down: random.random_range(0.02..0.1),

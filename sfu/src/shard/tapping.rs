@@ -24,6 +24,9 @@ const LIVE: Duration = Duration::from_secs(1);
 /// waits for more pictures to be decoded, and a lost segment costs more of them; shorter: more of the
 /// sender's bits go into key frames (at 1 Mbit/s some 6 % of them at this).
 const KEY_EVERY: Duration = Duration::from_secs(5);
+/// Asked for again after this time, as the request or the frame may be lost. Longer: the recording
+/// is without one for longer; shorter: a slow line is asked while the frame is on its way.
+const KEY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Memory for payloads on their way to another thread.
 #[derive(Debug, Default)]
@@ -51,16 +54,23 @@ pub(super) struct TapSelectors {
 #[derive(Debug, Default)]
 struct TapSelector {
     layers: LayerSelector,
-    /// When a key frame came last, or was asked for.
+    /// When a key frame came last.
     key: Option<Mono>,
+    /// When one was asked for since.
+    asked: Option<Mono>,
 }
 
 impl TapSelector {
     /// Whether it is time to ask for a key frame of what is given to the taps.
     fn is_key_due(&mut self, now: Mono, is_key: bool) -> bool {
-        let due = !is_key && self.key.is_some_and(|key| now.since(key) >= KEY_EVERY);
-        if due || is_key {
-            self.key = Some(now);
+        if is_key {
+            (self.key, self.asked) = (Some(now), None);
+            return false;
+        }
+        let due = self.key.is_some_and(|key| now.since(key) >= KEY_EVERY)
+            && self.asked.is_none_or(|asked| now.since(asked) >= KEY_AGAIN);
+        if due {
+            self.asked = Some(now);
         }
         due
     }
@@ -145,12 +155,13 @@ mod tests {
         let mut selector = TapSelector::default();
         let mut asked = Vec::new();
         for ms in (0..20_000).step_by(10) {
-            // One comes at the start, and one of its own accord.
-            let is_key = ms == 0 || ms == 7_000;
+            // One comes at the start, one when it is asked for, one of its own accord; then none.
+            let is_key = [0, 5_100, 7_000].contains(&ms);
             if selector.is_key_due(Mono::from_millis(ms), is_key) {
                 asked.push(ms);
             }
         }
-        assert_eq!(asked, [5_000, 12_000, 17_000]);
+        let again = (12..20).map(|second| second * 1_000);
+        assert_eq!(asked, std::iter::once(5_000).chain(again).collect::<Vec<_>>());
     }
 }
