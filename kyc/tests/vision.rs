@@ -125,6 +125,14 @@ fn painted(
     Picture::from_rgb(picture.width(), picture.height(), rgb).unwrap()
 }
 
+/// As a camera sees by an infrared lamp: without colours.
+fn grey(picture: &Picture) -> Picture {
+    let luma =
+        |p: &[u8]| (u32::from(p[0]) * 30 + u32::from(p[1]) * 59 + u32::from(p[2]) * 11) / 100;
+    let rgb = picture.rgb().chunks(3).flat_map(|p| [luma(p) as u8; 3]).collect();
+    Picture::from_rgb(picture.width(), picture.height(), rgb).unwrap()
+}
+
 #[test]
 fn sunglasses_and_masks_cover_a_face_and_shade_in_its_sockets_does_not() {
     let Some(models) = models() else { return };
@@ -156,5 +164,11 @@ fn sunglasses_and_masks_cover_a_face_and_shade_in_its_sockets_does_not() {
         // With so much covered there may be no face at all, which is as well.
         assert!(with([14, 14, 16], &sunglasses).is_none_or(|c| c > most), "{name}");
         assert!(with([120, 170, 210], &mask).is_none_or(|c| c > most), "{name}");
+
+        // Without colours darkness alone has to tell.
+        let dark = painted(&grey(plain), [right_eye, left_eye], [14, 14, 14], sunglasses);
+        println!("FIGURE: cover of {name} in grey: {:?}, {:?}", cover(&grey(plain)), cover(&dark));
+        assert!(cover(&grey(plain)).unwrap() < most, "{name} in grey");
+        assert!(cover(&dark).is_none_or(|c| c > most), "{name} in grey");
     }
 }
