@@ -391,33 +391,35 @@ fn a_face_lit_by_other_colours_fails() {
 
 #[test]
 fn a_picture_turned_or_bent_instead_of_a_head_fails() {
-    for bend in [0.0, 0.4, 1.0] {
+    for (bend, aside) in [(0.0, 0.0), (0.4, 0.0), (1.0, 0.0), (0.0, 9.0), (0.4, -9.0)] {
         let mut person = obliging(500, 1_200);
         let flat = move |now: &Now<'_>| {
             let face = person(now);
             // The mesh sees a head in it and believes that it turns.
-            let place = [320.0, 200.0];
-            let rigid = person::flat(face.yaw, bend, place);
-            FaceObservation { rigid, ..face }
+            let yaw = face.yaw + aside;
+            let rigid = person::flat(yaw, bend, [320.0, 200.0]);
+            FaceObservation { yaw, rigid, ..face }
         };
         let verdict = run(&only(Challenge::TurnLeft), 0, 12, one(flat)).1;
         assert_eq!(
             (verdict.outcome, verdict.reason.as_str()),
             (KycOutcome::Fail, "flat_face"),
-            "bent by {bend}: {verdict:?}"
+            "bent by {bend}, seen from {aside}: {verdict:?}"
         );
     }
 }
 
 #[test]
 fn a_camera_at_the_side_does_not_make_a_solid_head_flat() {
-    for (aside, challenge) in
-        [9.0, -9.0].into_iter().flat_map(|a| [(a, Challenge::TurnLeft), (a, Challenge::TurnRight)])
-    {
+    let to_each_side = |aside| [(aside, Challenge::TurnLeft), (aside, Challenge::TurnRight)];
+    for (aside, challenge) in [9.0, -9.0].into_iter().flat_map(to_each_side) {
+        // To the camera's side the least that counts is a small turn.
+        let onwards = (aside > 0.0) == (challenge == Challenge::TurnLeft);
+        let share = if onwards { 0.3 } else { 1.0 };
         let mut person = obliging(500, 1_200);
         let seen_aside = move |now: &Now<'_>| {
             let face = person(now);
-            let yaw = face.yaw + aside;
+            let yaw = share * face.yaw + aside;
             let place = [320.0 + 4.0 * person::waver(now.ms, 1), 200.0];
             FaceObservation { yaw, rigid: person::head(yaw, 0.0, place), ..face }
         };
@@ -501,6 +503,15 @@ fn a_chin_that_leaves_the_picture_in_a_nod_does_not_cost_the_nod() {
     };
     let (_, verdict) = run(&only(Challenge::Nod), 3, 10, one(nods_close_up));
     assert_eq!(verdict.outcome, KycOutcome::Pass, "{verdict:?}");
+    // Colours are not looked for on a face that is cut off.
+    let policy =
+        LivenessPolicy { challenges: vec![Challenge::Nod], asked: 1, ..LivenessPolicy::default() };
+    let leaves = |now: &Now<'_>| {
+        let visible = if now.shown.is_empty() { 1.0 } else { 0.85 };
+        FaceObservation { visible, ..obliging(700, 1_200)(now) }
+    };
+    let (_, verdict) = run(&policy, 3, 10, one(leaves));
+    assert_eq!(verdict.reason, "poor_picture", "{verdict:?}");
     // Nothing is asked of a face that is cut off from the beginning.
     let cut_off = |_: &Now<'_>| FaceObservation { visible: 0.85, ..rest() };
     let (events, verdict) = run(&only(Challenge::Nod), 3, 10, one(cut_off));

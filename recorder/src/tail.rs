@@ -167,7 +167,7 @@ impl Tails {
 
     /// A flush failed: another flush of such a file would prove nothing, whatever is in it by then.
     pub fn distrust(&mut self) {
-        self.over.append(&mut self.spares.close());
+        self.over.extend(self.spares.close());
     }
 
     /// Where the files are.

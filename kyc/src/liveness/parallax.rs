@@ -40,8 +40,9 @@ struct Straight {
 /// Straight looks that are averaged: fewer leave the mesh's waver in, more the head's.
 const STRAIGHT: usize = 6;
 /// A head turned by less than this (degrees) shows too little, whatever the camera sees of it: one
-/// that looks straight past a camera at its side is turned by some already.
-const TURNED_BY: f32 = 10.0;
+/// that looks straight past a camera at its side is turned by some already. A gesture may be
+/// complete 8 degrees from there.
+const TURNED_BY: f32 = 7.0;
 /// A head less turned than this, seen from the camera, is on its way.
 const TURNED_FROM: f32 = 14.0;
 /// Looks of one gesture that are measured.
@@ -94,11 +95,9 @@ impl Parallax {
 
     /// The mean over the straight looks.
     fn measure(&self, face: &FaceObservation) -> Option<Solidity> {
-        let count = self.straight.len();
-        let all: Vec<Solidity> = self
-            .straight
-            .iter()
-            .filter(|s| (face.yaw - s.yaw).abs() >= TURNED_BY)
+        let far = self.straight.iter().filter(|s| (face.yaw - s.yaw).abs() >= TURNED_BY);
+        let count = far.clone().count();
+        let all: Vec<Solidity> = far
             .filter_map(|s| solidity(&s.rigid, &face.rigid, face.yaw - s.yaw, face.pitch - s.pitch))
             .collect();
         if all.len() < count.clamp(1, 2) {

@@ -7,7 +7,14 @@ use super::{look::FrameObservation, policy::QualityPolicy};
 /// What makes a picture unusable, the most important first.
 ///
 /// Comparisons are written so that NaN counts as an obstacle.
-pub(super) fn obstacle(seen: &FrameObservation, policy: &QualityPolicy) -> Option<Advice> {
+/// A face that does what was `asked` may leave the picture further: who nods does.
+pub(super) fn obstacle(
+    seen: &FrameObservation,
+    policy: &QualityPolicy,
+    asked: bool,
+) -> Option<Advice> {
+    let least = policy.min_visible;
+    let least = if asked { policy.min_visible_moving.min(least) } else { least };
     let at_least = |value: f32, limit: f32| value >= limit;
     let at_most = |value: f32, limit: f32| value <= limit;
     if seen.faces > 1 {
@@ -18,7 +25,7 @@ pub(super) fn obstacle(seen: &FrameObservation, policy: &QualityPolicy) -> Optio
     let whole = numbers.iter().all(|v| v.is_finite()) && f.rigid.is_finite();
     if !whole || !at_least(f.presence, policy.min_presence) {
         Some(Advice::NoFace)
-    } else if !at_least(f.visible, policy.min_visible_moving) {
+    } else if !at_least(f.visible, least) {
         Some(Advice::CenterFace)
     } else if !at_least(f.size, policy.min_face) {
         Some(Advice::ComeCloser)
@@ -35,14 +42,11 @@ pub(super) fn obstacle(seen: &FrameObservation, policy: &QualityPolicy) -> Optio
 }
 
 /// What makes a picture too poor to begin with. A gesture under way is not stopped by it: turned
-/// heads are lit from one side, moving ones are blurred, and the chin of one that nods may leave
-/// the picture.
+/// heads are lit from one side, moving ones are blurred.
 pub(super) fn shortcoming(seen: &FrameObservation, policy: &QualityPolicy) -> Option<Advice> {
     let at_most = |value: f32, limit: f32| value <= limit;
     let f = seen.face.as_ref()?;
-    if f.visible.is_nan() || f.visible < policy.min_visible {
-        Some(Advice::CenterFace)
-    } else if !at_most(f.burnt, policy.max_burnt)
+    if !at_most(f.burnt, policy.max_burnt)
         || !at_most(f.one_sided, policy.max_one_sided)
         || !at_most(f.backlight, policy.max_backlight)
     {

@@ -63,6 +63,9 @@ pub struct Run {
 /// # Errors
 /// When films, models or a codec fail.
 pub fn run(options: &Run) -> anyhow::Result<()> {
+    if let Some(folder) = &options.traces {
+        std::fs::create_dir_all(folder)?;
+    }
     let stage = Stage { traces: options.traces.clone(), ..Stage::load(&options.places)? };
     let done: HashSet<(Kind, u32)> =
         read_lines::<Outcome>(&options.out)?.iter().map(|o| (o.kind, o.index)).collect();

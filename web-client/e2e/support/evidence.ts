@@ -104,11 +104,16 @@ export class Bundle {
     private readonly dataDir: string,
   ) {}
 
-  static async export(branch: Branch, recording: string): Promise<Bundle> {
+  /** With playable media in clear, unless told otherwise. */
+  static async export(
+    branch: Branch,
+    recording: string,
+    options: string[] = ["--media"],
+  ): Promise<Bundle> {
     const folder = mkdtempSync(join(branch.scratch(), "bundle-"));
     const { code, stdout, stderr } = await vbranch(
       branch.dataDir,
-      ...["export", recording, "--out", folder, "--media", "--reason", "end-to-end test"],
+      ...["export", recording, "--out", folder, ...options, "--reason", "end-to-end test"],
     );
     if (code !== 0) throw new Error(`export failed (${code}): ${stdout}${stderr}`);
     return new Bundle(folder, branch.dataDir);
@@ -153,6 +158,6 @@ type Gap = { participant: string; kind: string; cause: string; duration_us: numb
 
 const SEGMENT = /\.seg$/;
 
-function publicKeyOf(dataDir: string): string {
+export function publicKeyOf(dataDir: string): string {
   return join(dataDir, "keys/evidence.pub");
 }

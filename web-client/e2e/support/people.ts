@@ -11,6 +11,7 @@ import {
 } from "@playwright/test";
 
 import { Actor } from "./actor";
+import { countingDevices } from "./counter";
 import { FLAGS } from "./chromium.mjs";
 import { watchPeers } from "./media";
 import { CHROMIUM, FILMS, SCREENSHOTS } from "./paths";
@@ -30,6 +31,8 @@ type Devices = {
   cameraName?: string;
   /** A live person sits before the camera; the folder with the pictures it is played from. */
   actor?: string | null;
+  /** Camera and microphone count, so that what is recorded can be held against it. */
+  counting?: boolean;
   /** False: the actor sits elsewhere, as a face does that software makes. True otherwise. */
   lit?: boolean;
   /** Pitch of the tone that the microphone hears, so that one can tell who is speaking. */
@@ -85,6 +88,7 @@ export class Person {
     await context.addInitScript(watchPeers);
     if (devices.cameraName !== undefined)
       await context.addInitScript(nameCamera, devices.cameraName);
+    if (devices.counting) await context.addInitScript(countingDevices);
     if (devices.actor) {
       const lit = devices.lit ?? true;
       await Actor.enter(context, devices.actor, { seed: ACTOR_SEED, lit });

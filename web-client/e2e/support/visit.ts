@@ -83,8 +83,11 @@ export const test = base.extend<{ open: Open }>({
 });
 
 /** From the demo entry to a call in which both see and hear each other, without face processing. */
-export async function intoCall(scene: Scene): Promise<{ customer: Customer; staff: Staff }> {
-  const [customer, staff] = await Promise.all([scene.customer(), scene.staff()]);
+export async function intoCall(
+  scene: Scene,
+  devices: { customer?: Parameters<typeof Person.onPhone>[1] } = {},
+): Promise<{ customer: Customer; staff: Staff }> {
+  const [customer, staff] = await Promise.all([scene.customer(devices.customer), scene.staff()]);
   await customer.start();
   await customer.consent("no face");
   await customer.checkMedia();

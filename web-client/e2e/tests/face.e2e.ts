@@ -165,7 +165,10 @@ const FILMS_GESTURES = ["blink", "turn_left", "turn_right"];
 function askingFor(gestures: string[]): Record<string, string> {
   mkdirSync(FILMS, { recursive: true });
   const file = join(FILMS, `kyc-policy-${gestures.length}.toml`);
-  writeFileSync(file, `challenges = ${JSON.stringify(gestures)}\nchallenge_timeout_ms = 40000\n`);
+  writeFileSync(
+    file,
+    `challenges = ${JSON.stringify(gestures)}\nchallenge_timeout_ms = 40000\noverall_timeout_ms = 240000\n`,
+  );
   return { VBRANCH_KYC_POLICY_FILE: file };
 }
 

@@ -26,6 +26,12 @@ use super::{
     wrong::WrongGestures,
 };
 
+/// A look stands for no more than this of the time that a gesture may take, or that a picture may
+/// be unfit for the next one. What a customer did between looks further apart, nobody saw: a server
+/// without time or a poor line must not use up the time of who has to do it again. The time of the
+/// whole check runs on all the same.
+const LOOK_STANDS_FOR: Duration = Duration::from_millis(300);
+
 /// One liveness check. Feed it with [`handle`](Self::handle), wake it at
 /// [`poll_timeout`](Self::poll_timeout), take what it says from [`poll`](Self::poll).
 #[derive(Debug)]
@@ -72,7 +78,7 @@ pub enum Moment {
     None,
     /// A usable face at rest looks straight.
     AtRest,
-    /// The gesture asked for (which one, from 0) is at its height for the first time.
+    /// The gesture asked for (which one, from 0) is at its height, for the first time of this try.
     Peak(usize),
 }
 
@@ -169,7 +175,8 @@ impl Liveness {
         self.frames = self.frames.saturating_add(1);
         self.stream.look(seen);
 
-        let obstacle = quality::obstacle(seen, &self.policy.quality);
+        let asked = matches!(self.phase, Phase::Asking { .. });
+        let obstacle = quality::obstacle(seen, &self.policy.quality, asked);
         let flashing = matches!(self.phase, Phase::Flashing { .. });
         // In the dark of a dark colour a face is dark, and blinded eyes turn away: that is no fault
         // of the customer's.
@@ -187,7 +194,7 @@ impl Liveness {
                 let track = self.last_track.replace(face.track);
                 let torn = gap > millis(self.policy.max_gap_ms)
                     || track.is_some_and(|track| track != face.track);
-                self.judge(seen, face, gap.min(millis(self.policy.max_gap_ms)), torn);
+                self.judge(seen, face, gap.min(LOOK_STANDS_FOR), torn);
             }
             (obstacle, _) => {
                 if let Phase::Flashing { run, .. } = &mut self.phase {
@@ -336,7 +343,10 @@ impl Liveness {
         let straight = face.yaw.abs() <= self.policy.gestures.straight_yaw;
         self.parallax.look(face, straight);
         if straight {
-            self.moment = Moment::AtRest;
+            // A face that is cut off tells less of whose it is.
+            if face.visible >= self.policy.quality.min_visible {
+                self.moment = Moment::AtRest;
+            }
             if self.course.open && self.parallax.has_turned() {
                 self.parallax.end_turn();
             }

@@ -24,11 +24,6 @@ use super::{
 /// curtain or switch a lamp off.
 const DIM_FOR: Duration = Duration::from_secs(3);
 
-/// A look stands for no more than this of the time that a gesture may take. What a customer did
-/// between looks further apart, nobody saw: a server without time or a poor line must not use up
-/// the time of who has to do it again. The time of the whole check runs on all the same.
-const LOOK_STANDS_FOR: Duration = Duration::from_millis(300);
-
 impl Liveness {
     /// Nothing is asked at the moment: goes on when the face has been fit for it for long enough.
     pub(super) fn between(
@@ -77,7 +72,6 @@ impl Liveness {
         straight: bool,
         elapsed: Duration,
     ) -> Advice {
-        let elapsed = elapsed.min(LOOK_STANDS_FOR);
         let levels = self.usual.levels(&self.policy);
         let Phase::Asking { index, attempt, left } = &mut self.phase else { return Advice::Good };
         let (index, challenge) = (*index, attempt.challenge());

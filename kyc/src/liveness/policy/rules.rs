@@ -153,10 +153,6 @@ impl LivenessPolicy {
                 "limits of the picture must be numbers, not negative",
             ),
             (q.min_face < q.max_face, "quality.min_face < max_face must hold"),
-            (
-                q.min_visible_moving <= q.min_visible,
-                "quality.min_visible_moving <= min_visible must hold",
-            ),
             (i.unsure <= i.pass, "identity.unsure <= pass must hold"),
         ]
     }

@@ -120,7 +120,7 @@ pub struct QualityPolicy {
     pub max_face: f32,
     /// A face of which less than this share is inside the picture is cut off: nothing is asked.
     pub min_visible: f32,
-    /// The same of a face that does what was asked: who nods leaves the picture a little.
+    /// The same while a gesture is asked for, if that is less: who nods leaves the picture a little.
     pub min_visible_moving: f32,
     /// A face whose middle is further from the picture's than this share of its sides is off.
     pub max_off_centre: f32,
