@@ -160,7 +160,8 @@ function powerAt(window: Int16Array, hz: number): number {
 async function decoded(file: string, options: string[]): Promise<Buffer> {
   const raw = join(tmpdir(), `vbranch-counted-${process.pid}-${Date.now()}`);
   try {
-    await ran("ffmpeg", ["-v", "error", "-nostdin", "-i", file, ...options, raw]);
+    // The file's own time line, not one that begins with the first of its tracks.
+    await ran("ffmpeg", ["-v", "error", "-nostdin", "-copyts", "-i", file, ...options, raw]);
     return readFileSync(raw);
   } finally {
     remove(raw);

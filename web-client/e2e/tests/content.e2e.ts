@@ -32,7 +32,7 @@ test("what the customer showed and said is recorded in order, whole and in time"
   if (track === undefined || others.length > 0) throw new Error("one track of the customer");
   const counted = await countedIn(join(bundle.folder, track));
   expect(counted.unread, "every picture has its number").toBe(0);
-  tell("exported track", countOf(counted));
+  tell("an exported track", countOf(counted));
   expectWhole(counted);
 
   const file = join(scene.branch.scratch(), "film.mp4");
@@ -42,14 +42,14 @@ test("what the customer showed and said is recorded in order, whole and in time"
   const panes = await Promise.all(["480:360:0:0", "480:360:480:0"].map((p) => countedIn(file, p)));
   const [film] = panes.sort((a, b) => a.unread - b.unread);
   if (film === undefined) throw new Error("no pane");
-  tell("film", countOf(film));
+  tell("a film", countOf(film));
   expectWhole(film);
 });
 
 function tell(of: string, count: Count): void {
   const ms = (value: number): string => `${value.toFixed(0)} ms`;
   figure(
-    `known content of an ${of}`,
+    `known content of ${of}`,
     `pictures off by ${ms(count.offMs)} at most, ${(100 * count.missing).toFixed(1)} % of the numbers ` +
       `missing, sound ${ms(count.soundLateMs)} after the picture, wavering by ${ms(count.soundWaversMs)}`,
   );
@@ -63,10 +63,7 @@ function expectWhole(counted: Counted): void {
   expect(count.offMs, "no picture is far from its time").toBeLessThan(OFF_MS);
 }
 
-/**
- * How far apart the browser itself captures a canvas and a sound made in the page is in it, and
- * that is most of it: some 160 ms, the same for every tone.
- */
-const SYNC_MS = 250;
+/** What capturing takes in the browser is in it: some 30 ms. */
+const SYNC_MS = 150;
 /** A busy browser draws and encodes later. */
 const OFF_MS = 400;
