@@ -23,13 +23,13 @@ setup      | 1 min  | install what the tests need
 format     | 1 s    | rustfmt
 web        | 1 min  | web client: types, ESLint, Prettier, unit tests, build
 audit      | 5 s    | licences, sources and known vulnerabilities of all dependencies
-lint       | 5 min  | clippy and rustdoc, warnings denied
-build      | 8 min  | compile server and tests
+lint       | 8 min  | clippy and rustdoc, warnings denied
+build      | 15 min | compile server and tests
 models     | 1 min  | fetch the face models
-unit       | 3 min  | Rust tests
+unit       | 5 min  | Rust tests
 evidence   | 2 min  | our verifier of evidence against the independent one, on damaged bundles
-interop    | 3 min  | other people's WebRTC clients, WHIP and WHEP
-e2e        | 8 min  | whole visits in Chromium
+interop    | 2 min  | other people's WebRTC clients, WHIP and WHEP
+e2e        | 12 min | whole visits in Chromium
 LIST
 }
 

@@ -200,6 +200,11 @@ async function expectDamageToBeFound(bundle: Bundle): Promise<void> {
 const DURATION_TOLERANCE = 0.02;
 /** 双录: sound and picture belong together. */
 const SYNC_TOLERANCE_S = 0.08;
+/**
+ * A busy browser may starve one of its streams just before it leaves, which then ends earlier. That
+ * what is in them is in time all the same is what `content.e2e.ts` shows.
+ */
+const END_TOLERANCE_S = 0.25;
 
 async function expectTracksToFit(bundle: Bundle, role: string, callS: number): Promise<void> {
   const files = bundle.media(role).sort(byNumber);
@@ -220,7 +225,7 @@ async function expectTracksToFit(bundle: Bundle, role: string, callS: number): P
   const present = callS - first.video.start;
   figure(`${role}: recorded of ${present.toFixed(1)} s in the call`, `${recorded.toFixed(1)} s`);
   expect(atStart).toBeLessThan(SYNC_TOLERANCE_S);
-  expect(atEnd).toBeLessThan(SYNC_TOLERANCE_S);
+  expect(atEnd).toBeLessThan(END_TOLERANCE_S);
   expect(Math.abs(recorded - present)).toBeLessThan(present * DURATION_TOLERANCE);
 }
 
