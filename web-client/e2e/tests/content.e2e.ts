@@ -66,4 +66,4 @@ function expectWhole(counted: Counted): void {
 /** What capturing takes in the browser is in it: some 30 ms. */
 const SYNC_MS = 150;
 /** A busy browser draws and encodes later. */
-const OFF_MS = 400;
+const OFF_MS = 800;
