@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import type { BrowserContext } from "@playwright/test";
+
 import { run } from "./branch";
 import { remove } from "./evidence";
 
@@ -9,19 +11,26 @@ import { remove } from "./evidence";
  * Known content: a camera whose every picture has its number burnt in, and a microphone that hears
  * a tone at the beginning of every second, its pitch by the second's number. Both go by one clock.
  */
-const PICTURES_PER_SECOND = 25;
-const PITCHES = 8;
-const LOWEST_HZ = 2000;
-const PITCH_APART_HZ = 150;
-/** The number is twelve squares, black or white, in three rows: eleven bits and an odd parity. */
-const COLUMNS = 4;
-const ROWS = 3;
-const BITS = COLUMNS * ROWS - 1;
+const SHAPE = {
+  picturesPerSecond: 25,
+  pitches: 8,
+  lowestHz: 2000,
+  pitchApartHz: 150,
+  /** The number is twelve squares, black or white, in three rows: eleven bits and an odd parity. */
+  columns: 4,
+  rows: 3,
+  bits: 11,
+};
 
-/** Runs in the page before its own scripts: camera and microphone count. */
-export function countingDevices(): void {
-  const [perSecond, pitches, lowest, apart] = [25, 8, 2000, 150];
-  const [width, height, columns, rows, bits] = [640, 480, 4, 3, 11];
+/** Lets camera and microphone of every page count. */
+export async function countOn(context: BrowserContext): Promise<void> {
+  await context.addInitScript(countingDevices, SHAPE);
+}
+
+/** Runs in the page before its own scripts. */
+function countingDevices(shape: typeof SHAPE): void {
+  const { columns, rows, bits } = shape;
+  const [width, height] = [640, 480];
   const original = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
   if (original === undefined) return;
   let devices: { canvas: HTMLCanvasElement; sound: MediaStream } | null = null;
@@ -39,13 +48,13 @@ export function countingDevices(): void {
     setInterval(() => {
       for (; second < audio.currentTime + 2; second += 1) {
         const tone = audio.createOscillator();
-        tone.frequency.value = lowest + apart * (second % pitches);
+        tone.frequency.value = shape.lowestHz + shape.pitchApartHz * (second % shape.pitches);
         tone.connect(softer);
         tone.start(second);
         tone.stop(second + 0.2);
       }
       if (context === null) return;
-      const number = Math.floor(audio.currentTime * perSecond) % 2 ** bits;
+      const number = Math.floor(audio.currentTime * shape.picturesPerSecond) % 2 ** bits;
       let parity = 1;
       for (let square = 0; square < columns * rows; square += 1) {
         const bit = square < bits ? (number >> square) & 1 : parity;
@@ -59,14 +68,16 @@ export function countingDevices(): void {
           side,
         );
       }
-    }, 1000 / perSecond);
+    }, 1000 / shape.picturesPerSecond);
     return { canvas, sound: hears.stream };
   };
   navigator.mediaDevices.getUserMedia = async (wanted) => {
     // Whether the person permits it is still asked.
     for (const track of (await original(wanted)).getTracks()) track.stop();
     devices ??= open();
-    const tracks = wanted?.video ? devices.canvas.captureStream(perSecond).getTracks() : [];
+    const tracks = wanted?.video
+      ? devices.canvas.captureStream(shape.picturesPerSecond).getTracks()
+      : [];
     if (wanted?.audio) tracks.push(...devices.sound.getTracks().map((track) => track.clone()));
     return new MediaStream(tracks);
   };
@@ -90,7 +101,7 @@ export async function countedIn(file: string, pane = "iw:ih:0:0"): Promise<Count
 
 async function picturesOf(file: string, pane: string): Promise<Omit<Counted, "tones">> {
   const squares = await decoded(file, [
-    ...["-vf", `crop=${pane},scale=${COLUMNS}:${ROWS}:flags=area,format=gray`],
+    ...["-vf", `crop=${pane},scale=${SHAPE.columns}:${SHAPE.rows}:flags=area,format=gray`],
     ...["-fps_mode", "passthrough", "-f", "rawvideo"],
   ]);
   const { stdout } = await ran("ffprobe", [
@@ -98,7 +109,7 @@ async function picturesOf(file: string, pane: string): Promise<Omit<Counted, "to
     ...["-of", "csv=print_section=0", file],
   ]);
   const times = stdout.split("\n").map(parseFloat).filter(Number.isFinite);
-  const size = COLUMNS * ROWS;
+  const size = SHAPE.columns * SHAPE.rows;
   if (times.length !== squares.length / size)
     throw new Error(`${times.length} times of ${squares.length / size} pictures`);
   const pictures: Counted["pictures"] = [];
@@ -110,9 +121,9 @@ async function picturesOf(file: string, pane: string): Promise<Omit<Counted, "to
       unread += 1;
       continue;
     }
-    const low = bits.slice(0, BITS).reduce((sum, bit, place) => sum + (bit << place), 0);
+    const low = bits.slice(0, SHAPE.bits).reduce((sum, bit, place) => sum + (bit << place), 0);
     const last = pictures.at(-1)?.number ?? 0;
-    if (low + rounds + 2 ** (BITS - 1) < last) rounds += 2 ** BITS;
+    if (low + rounds + 2 ** (SHAPE.bits - 1) < last) rounds += 2 ** SHAPE.bits;
     pictures.push({ at, number: low + rounds });
   }
   return { pictures, unread };
@@ -133,8 +144,8 @@ async function tonesOf(file: string): Promise<Counted["tones"]> {
   const windows: { at: number; pitch: number; power: number }[] = [];
   for (let from = 0; from + WINDOW <= samples.length; from += HOP) {
     const window = samples.subarray(from, from + WINDOW);
-    const powers = Array.from({ length: PITCHES }, (_, n) =>
-      powerAt(window, LOWEST_HZ + PITCH_APART_HZ * n),
+    const powers = Array.from({ length: SHAPE.pitches }, (_, n) =>
+      powerAt(window, SHAPE.lowestHz + SHAPE.pitchApartHz * n),
     );
     const power = Math.max(...powers);
     windows.push({ at: from / RATE, pitch: powers.indexOf(power), power });
@@ -196,7 +207,7 @@ export function countOf({ pictures, tones }: Counted): Count {
   for (const [index, { at, number }] of pictures.entries()) {
     const before = pictures[index - 1]?.number ?? 0;
     if (number < before) throw new Error(`at ${at} s picture ${number} comes after ${before}`);
-    offs.push(at - number / PICTURES_PER_SECOND);
+    offs.push(at - number / SHAPE.picturesPerSecond);
   }
   // When the camera's clock was at zero, by the file's time line.
   const zero = middle(offs);
@@ -204,7 +215,7 @@ export function countOf({ pictures, tones }: Counted): Count {
   const seconds = new Set<number>();
   for (const { at, pitch } of tones) {
     const second = Math.round(at - zero);
-    if (second % PITCHES !== pitch)
+    if (second % SHAPE.pitches !== pitch)
       throw new Error(`at ${at} s the tone ${pitch}, not ${second}'s`);
     seconds.add(second);
     lates.push(at - zero - second);

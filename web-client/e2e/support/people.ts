@@ -11,7 +11,7 @@ import {
 } from "@playwright/test";
 
 import { Actor } from "./actor";
-import { countingDevices } from "./counter";
+import { countOn } from "./counter";
 import { FLAGS } from "./chromium.mjs";
 import { watchPeers } from "./media";
 import { CHROMIUM, FILMS, SCREENSHOTS } from "./paths";
@@ -88,7 +88,7 @@ export class Person {
     await context.addInitScript(watchPeers);
     if (devices.cameraName !== undefined)
       await context.addInitScript(nameCamera, devices.cameraName);
-    if (devices.counting) await context.addInitScript(countingDevices);
+    if (devices.counting) await countOn(context);
     if (devices.actor) {
       const lit = devices.lit ?? true;
       await Actor.enter(context, devices.actor, { seed: ACTOR_SEED, lit });
